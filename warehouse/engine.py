@@ -1,0 +1,341 @@
+"""Opens a warehouse from its URL and holds the little that differs between databases: locks, bulk loading, dialect.
+
+Whoever wants a connection gets it here, under the one write lock. No table is named here and no statement about any.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Literal, Protocol, cast
+
+import adbc_driver_manager
+import duckdb
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import NullPool
+
+Dialect = Literal["duckdb", "postgresql"]
+MEMORY_LIMIT = "4GB"  # DuckDB's own default is 80 % of the machine, which the tools beside it need too
+SCHEMAS = ("salesforce", "jira", "zendesk", "pendo", "files", "settings", "sync", "unified", "build")
+
+
+class WarehouseError(Exception):
+    """What keeps the warehouse from being used, in one line that says what to do. Never holds a password."""
+
+
+class Bulk(Protocol):
+    """One transaction on the driver itself, for rows that come as Arrow. Parameters are `$1`, `$2` on both databases."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Runs a statement and returns how many rows it touched."""
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+
+    def stage(self, name: str, rows: pa.Table) -> None:
+        """Makes `rows` readable as a temporary table `name` until the transaction ends, in place of an earlier one."""
+
+    def append(self, schema: str, table: str, rows: pa.Table) -> None:
+        """Adds `rows` to a table, column by column name, as fast as the database can."""
+
+
+class Warehouse:
+    """A database by its URL. Opens nothing until asked; every connection is in UTC and inside one transaction.
+
+    `wait_seconds`: how long to wait for another process that writes, before saying which one it is.
+    """
+
+    def __init__(self, url: str, work: Path, *, wait_seconds: float = 900) -> None:
+        self.url = _parse(url)
+        self.work = work
+        self.wait_seconds = wait_seconds
+        self.dialect: Dialect = "duckdb" if self.url.get_backend_name() == "duckdb" else "postgresql"
+        self._depth = 0
+        self._thread = threading.RLock()
+        self._held = ExitStack()
+
+    def __repr__(self) -> str:
+        return f"Warehouse({self.url.render_as_string(hide_password=True)})"
+
+    @contextmanager
+    def begin(self, purpose: str) -> Iterator[sa.Connection]:
+        """One transaction, under the write lock: committed at the end, rolled back on any exception."""
+        with self.hold(purpose), self._connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def loading(self, purpose: str) -> Iterator[Bulk]:
+        """One transaction for bulk rows, under the write lock: committed at the end, rolled back on any exception."""
+        with self.hold(purpose):
+            if self.dialect == "duckdb":
+                with self._connect() as connection, connection.begin():
+                    bulk = _DuckDBBulk(driver(connection))
+                    try:
+                        yield bulk
+                    finally:
+                        bulk.close()
+            else:
+                with _adbc(self.url) as connection:
+                    yield _PostgresBulk(connection)
+                    connection.commit()
+
+    @contextmanager
+    def hold(self, purpose: str) -> Iterator[None]:
+        """Keeps the write lock, and DuckDB's file open, over several transactions. May be nested."""
+        with self._thread:
+            if self._depth == 0:
+                with ExitStack() as stack:
+                    stack.enter_context(self._lock("write", purpose))
+                    if self.dialect == "duckdb":
+                        stack.enter_context(self._connect())  # closing the last connection closes the file
+                    self._held = stack.pop_all()
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._held.close()
+
+    @contextmanager
+    def tool_lock(self, tool: str) -> Iterator[None]:
+        """Keeps two runs of one tool apart, across processes."""
+        with self._lock(tool, f"sync of {tool}"):
+            yield
+
+    @contextmanager
+    def _lock(self, name: str, purpose: str) -> Iterator[None]:
+        if self.dialect == "duckdb":
+            with _file_lock(self.work / f"{name}.lock", purpose, self.wait_seconds):
+                yield
+        else:
+            with self._advisory_lock(name, purpose):
+                yield
+
+    @contextmanager
+    def _advisory_lock(self, name: str, purpose: str) -> Iterator[None]:
+        """A session lock on a connection of its own, which shows its purpose in pg_stat_activity."""
+        key = zlib.crc32(f"fullpicture {name}".encode())
+        with self._connect() as connection:
+            connection.execute(
+                sa.text("select set_config('application_name', :name, false)"), {"name": f"fullpicture: {purpose}"[:63]}
+            )
+            connection.commit()
+            deadline = time.monotonic() + self.wait_seconds
+            while not connection.execute(sa.text("select pg_try_advisory_lock(:key)"), {"key": key}).scalar():
+                connection.commit()
+                if time.monotonic() > deadline:
+                    holder = connection.execute(
+                        sa.text(
+                            "select application_name || ', process ' || l.pid from pg_locks l"
+                            " join pg_stat_activity a on a.pid = l.pid"
+                            " where locktype = 'advisory' and granted and objid = :key"
+                        ),
+                        {"key": key},
+                    ).scalar()
+                    raise WarehouseError(_held_by(holder, self.wait_seconds))
+                time.sleep(0.2)
+            connection.commit()
+            yield
+
+    @contextmanager
+    def _connect(self) -> Iterator[sa.Connection]:
+        engine = self._engine()
+        deadline = time.monotonic() + self.wait_seconds
+        while True:
+            try:
+                connection = engine.connect()
+                break
+            except Exception as error:
+                holder = _foreign_holder(str(error))
+                if holder is None:
+                    raise WarehouseError(_cannot_open(self.url, error)) from None
+                if time.monotonic() > deadline:
+                    raise WarehouseError(_held_by(holder, self.wait_seconds)) from None
+                time.sleep(0.2)
+        try:
+            if self.dialect == "duckdb":
+                connection.exec_driver_sql("set timezone = 'UTC'")
+                connection.commit()
+            yield connection
+        finally:
+            connection.close()
+            engine.dispose()
+
+    def _engine(self) -> sa.Engine:
+        if self.dialect == "postgresql":
+            return sa.create_engine(
+                self.url.set(drivername="postgresql+psycopg"),
+                poolclass=NullPool,
+                connect_args={"options": "-c timezone=UTC", "connect_timeout": 10},
+            )
+        if self.url.database and self.url.database != ":memory:":
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self.work.mkdir(parents=True, exist_ok=True)
+        config = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(self.work / "spill")}
+        return sa.create_engine(self.url, poolclass=NullPool, connect_args={"config": config})
+
+
+def driver(connection: sa.Connection) -> duckdb.DuckDBPyConnection:
+    """DuckDB's own connection beneath SQLAlchemy's (its wrapper hands every call on), in the same transaction."""
+    return cast(duckdb.DuckDBPyConnection, connection.connection.driver_connection)
+
+
+def verbatim(sql: str) -> sa.TextClause:
+    """SQL to be run to the letter: neither `:word` nor `%` in it means a parameter, on either driver."""
+    return sa.text(re.sub(r"(?<![:\w\\]):(?=\w)", r"\:", sql))
+
+
+def insert(connection: sa.Connection, schema: str, table: str, rows: pa.Table) -> None:
+    """Adds Arrow rows to a table inside the connection's own transaction, column by column name."""
+    columns = ", ".join(f'"{name}"' for name in rows.column_names)
+    if connection.dialect.name == "duckdb":
+        bulk = _DuckDBBulk(driver(connection))
+        bulk.append(schema, table, rows)
+        bulk.close()
+        return
+    buffer = pa.BufferOutputStream()
+    pa_csv.write_csv(rows, buffer, pa_csv.WriteOptions(include_header=False, quoting_style="needed"))
+    cursor: Any = connection.connection.cursor()
+    with cursor.copy(f'copy "{schema}"."{table}" ({columns}) from stdin (format csv)') as copy:
+        copy.write(buffer.getvalue().to_pybytes())
+
+
+class _DuckDBBulk:
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._staged: set[str] = set()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        rows = self._connection.execute(sql, list(parameters) or None).fetchall()
+        return int(rows[0][0]) if rows and isinstance(rows[0][0], int) else 0
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, list(parameters) or None).fetchall()
+
+    def stage(self, name: str, rows: pa.Table) -> None:
+        self._connection.register(name, rows)
+        self._staged.add(name)
+
+    def append(self, schema: str, table: str, rows: pa.Table) -> None:
+        columns = ", ".join(f'"{name}"' for name in rows.column_names)
+        self.stage("_appended", rows)
+        self._connection.execute(f'insert into "{schema}"."{table}" ({columns}) select {columns} from _appended')
+
+    def close(self) -> None:
+        for name in self._staged:
+            self._connection.unregister(name)
+
+
+class _PostgresBulk:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, tuple(parameters) or None)
+            return max(cursor.rowcount, 0)
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, tuple(parameters) or None)
+            return cursor.fetchall()
+
+    def stage(self, name: str, rows: pa.Table) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(f'drop table if exists pg_temp."{name}"')
+            cursor.adbc_ingest(name, rows, mode="create", temporary=True)
+            cursor.execute(f'analyze pg_temp."{name}"')
+
+    def append(self, schema: str, table: str, rows: pa.Table) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
+
+
+@contextmanager
+def _adbc(url: URL) -> Iterator[Any]:
+    import adbc_driver_postgresql.dbapi as postgres  # 0.1 s that a DuckDB house need not spend
+
+    try:
+        connection = postgres.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    except adbc_driver_manager.Error as error:
+        raise WarehouseError(_cannot_open(url, error)) from None
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("set timezone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()  # without a commit this rolls back
+
+
+@contextmanager
+def _file_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[None]:
+    """A lock that dies with its process; beside it a note of who holds it, for whoever waits in vain."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        note = path.with_suffix(".holder")
+        with FileLock(path, timeout=wait_seconds):
+            note.write_text(json.dumps({"process": os.getpid(), "purpose": purpose}))
+            yield
+    except Timeout:
+        raise WarehouseError(_held_by(_noted(note), wait_seconds)) from None
+    except PermissionError:
+        raise WarehouseError(f"{path.parent} cannot be written: give this user the right to, or set FULLPICTURE_HOME.") from None
+
+
+def _noted(note: Path) -> str | None:
+    try:
+        holder = json.loads(note.read_text())
+        return f"process {holder['process']} ({holder['purpose']})"
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _held_by(holder: str | None, wait_seconds: float) -> str:
+    return (
+        f"The warehouse is held by {holder or 'another process'}; waited {wait_seconds:.0f} s. "
+        "Close it, or wait until it ends, and try again."
+    )
+
+
+def _foreign_holder(message: str) -> str | None:
+    """Who holds DuckDB's file, out of its error: a process that is none of ours and knows nothing of our lock."""
+    if "Conflicting lock is held" not in message:
+        return None
+    found = re.search(r"held in (\S+) \(PID (\d+)\)", message)
+    return f"process {found[2]} ({Path(found[1]).name})" if found else "another process"
+
+
+def _parse(url: str) -> URL:
+    expected = "Set it to duckdb:///path/to/file.duckdb or postgresql://user:password@host:5432/database, or leave it unset."
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (sa.exc.ArgumentError, ValueError):
+        raise WarehouseError(f"WAREHOUSE_URL is not a database address. {expected}") from None
+    if backend not in ("duckdb", "postgresql"):
+        raise WarehouseError(f"WAREHOUSE_URL names {backend!r}, which is not supported. {expected}")
+    if backend == "postgresql" and not parsed.database:
+        raise WarehouseError(f"WAREHOUSE_URL names no database. {expected}")
+    if backend == "duckdb" and (not parsed.database or parsed.database == ":memory:"):
+        raise WarehouseError(f"WAREHOUSE_URL names no file; a warehouse in memory would lose everything. {expected}")
+    return parsed
+
+
+def _cannot_open(url: URL, error: Exception) -> str:
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    if url.password:
+        first = first.replace(str(url.password), "***")
+    first = re.sub(r"^\(\S+\)\s*", "", first)  # SQLAlchemy puts the driver's class in front
+    return f"The warehouse {url.render_as_string(hide_password=True)} cannot be opened: {first} Check WAREHOUSE_URL and that the database runs."

@@ -1,0 +1,325 @@
+"""The tables that are declared rather than derived: raw ones as handed in, ledgers, decisions and settings.
+
+Here stands what they are and how they come to be in a database. What is written into them stands with their writers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+import sqlalchemy as sa
+
+from warehouse.engine import SCHEMAS, Warehouse, verbatim
+
+Type = Literal["text", "integer", "double", "decimal", "boolean", "timestamp", "date", "json"]
+Write = Literal["merge", "snapshot"]
+
+# Byte-wise collation on PostgreSQL: what DuckDB does, so that order and comparison agree on both.
+_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+TYPES: Mapping[str, sa.types.TypeEngine[object]] = {
+    "text": _TEXT,
+    "json": _TEXT,  # JSON as text: the one form that both databases read alike
+    "integer": sa.BigInteger(),
+    "double": sa.Double(),
+    "decimal": sa.Numeric(18, 2),
+    "boolean": sa.Boolean(),
+    "timestamp": sa.TIMESTAMP(timezone=True),
+    "date": sa.Date(),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: Type
+    description: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A declared table: ledger, decision or settings."""
+
+    schema: str
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class RawTable(Table):
+    """A table that a stream of a tool is loaded into. `load.py` is its only writer.
+
+    `version`: the column by which a newer row is told from an older one. `volatile`: columns that the vendor moves
+    without a change of the record.
+    """
+
+    key: tuple[str, ...] = ("id",)
+    write: Write = "merge"
+    version: str | None = None
+    volatile: frozenset[str] = field(default_factory=frozenset)
+
+
+RAW_COLUMNS = (
+    Column("extra", "json", "Every field of the vendor's record that no column holds, an object; null if none."),
+    Column("_deleted_at", "timestamp", "When the record was deleted in its tool, or found to be gone; null while it lives."),
+    Column("_synced_at", "timestamp", "When this row was last written, by the vendor's clock."),
+)
+
+
+def _table(schema: str, name: str, description: str, columns: str) -> Table:
+    """Reads a declaration of one column a line: name, type, description."""
+    rows = (line.strip().split(" ", 2) for line in columns.strip().splitlines())
+    return Table(schema, name, description, tuple(Column(n, t, d) for n, t, d in rows))  # type: ignore[arg-type]
+
+
+SYNC = (
+    _table("sync", "cursors", "How far each read has come. One row per read.", """
+        tool text The tool.
+        read text The read.
+        host text Host that the rows come from; another host is another world and is refused.
+        cursor json Where the next run goes on; only the connector reads it.
+        updated_at timestamp When the cursor was last moved, by the vendor's clock.
+    """),
+    _table("sync", "runs", "Every run of every read.", """
+        run_id text The run that it belonged to.
+        tool text The tool.
+        read text The read.
+        started_at timestamp When it started.
+        ended_at timestamp When it ended.
+        covered_until timestamp Everything the vendor knew up to this moment of its own clock has been loaded.
+        status text succeeded or failed.
+        rows_inserted integer Rows that were new.
+        rows_updated integer Rows that had changed.
+        rows_deleted integer Rows that were marked deleted.
+        rows_rejected integer Records, or single values, put aside.
+        requests integer HTTP requests sent.
+        error text What went wrong, in one line.
+    """),
+    _table("sync", "rejects", "Records, and single values, that could not be loaded. They leave when a good version arrives.", """
+        tool text The tool.
+        stream text The stream.
+        record_id text Key of the record; null if it has no usable one.
+        column_name text The column whose value did not fit; null if the whole record was put aside.
+        reason text What was wrong.
+        original json What the vendor sent.
+        run_id text The run that met it.
+        rejected_at timestamp When it was met, by the vendor's clock.
+    """),
+    _table("sync", "schema_changes", "Columns that declared tables gained.", """
+        table_name text Schema and table.
+        column_name text The column.
+        change text What happened to it.
+        changed_at timestamp When.
+    """),
+    _table("sync", "builds", "The last build of every unified table.", """
+        table_name text Schema and table.
+        built_at timestamp When.
+        rows integer Rows it held.
+        definition text Hash of the SQL that built it.
+        lineage json Per column, the columns it was made from.
+    """),
+    _table("sync", "customer_ids", "Every customer id ever minted, and what it was minted for. Never dropped.", """
+        customer_id text c_ and the first 16 hex digits of the SHA-256 of the anchor.
+        anchor_tool text Tool of the record that the id was minted for.
+        anchor_type text Type of that record, in the singular.
+        anchor_id text Id of that record.
+        minted_at timestamp When the id was minted.
+        merged_into text The customer that this one turned out to be.
+    """),
+    _table("sync", "domains", "What every host that any tool names stands for.", """
+        host text Host, as the tools' records give it.
+        registrable text Registrable domain, by the public suffix list; null if it has none.
+        kind text company, free_mail, shared, internal or none.
+    """),
+    _table("sync", "text_keys", "Keys of issues that texts mention.", """
+        tool text Tool of the record that holds the text.
+        record_type text Type of that record.
+        record_id text Id of that record.
+        issue_key text The key, in capitals.
+    """),
+)
+
+LEDGERS = (
+    _table("unified", "customer_links", "Which customer each record of each tool belongs to, now and before.", """
+        tool text The tool.
+        record_type text Type of the record.
+        record_id text Id of the record.
+        customer_id text The customer.
+        method text How it was found: declared_id, domain, or alone.
+        score double How sure the method is, 0 to 1.
+        decided_by text rule or person.
+        evidence text What led to it, in words.
+        valid_from timestamp From when on.
+        valid_to timestamp Until when; null while it holds.
+    """),
+    _table("unified", "gaps", "Everything that keeps the picture from being complete and that somebody can close.", """
+        gap_id text The same from night to night: made from rule and thing.
+        rule text The rule that found it.
+        category text identity, linkage, process, pipeline or picture.
+        severity text critical, high, medium or low.
+        entity_type text What kind of thing it is about.
+        entity_id text Id of that thing.
+        customer_id text The customer it touches.
+        feature_id text The feature it touches.
+        title text The gap in one line.
+        detail text Why it is a gap.
+        fix text What to do, in one sentence.
+        owner text Who can close it: the thing's owner, else the rule's default.
+        stake_amount decimal What is at stake; null when unknown.
+        stake_kind text arr, pipeline or minutes; null when unknown.
+        url text Address of the record in its tool.
+        status text open, acknowledged, snoozed or resolved.
+        first_seen_at timestamp When it was first seen.
+        last_seen_at timestamp When it was last seen.
+        resolved_at timestamp When it was found to be gone; null while it is there.
+        reopened_count integer How often it came back.
+        suppressed_by text The pipeline gap that caused it, while that one is open.
+    """),
+    _table("unified", "gap_events", "What happened to every gap.", """
+        gap_id text The gap.
+        rule text The rule that found it.
+        event text opened, resolved or reopened.
+        at timestamp When, by the clock of the refresh.
+        run_id text The refresh that noticed.
+    """),
+    _table("unified", "tables", "One row per unified table: how old and how sure it is.", """
+        table_name text The table.
+        as_of timestamp The clock of the refresh that built it.
+        built_at timestamp When it was built.
+        rows integer Rows it holds.
+        inputs_fresh boolean Whether every read it rests on had succeeded within the set hours.
+    """),
+)
+
+SETTINGS = (
+    _table("settings", "clock", "The moment that the tables speak of. One row.", """
+        as_of timestamp Now, for every table.
+        today date The day of as_of in the configured zone.
+        timezone text The configured zone.
+    """),
+    _table("settings", "options", "Single values of the settings. One row.", """
+        currency text The reporting currency.
+        fresh_hours integer Hours within which a read must have succeeded to count as fresh.
+        late_critical_hours integer Hours past that after which a late source is critical.
+        blocker_close_days integer An open deal that closes within these days makes its missing blocker critical.
+        evidence_closed_months integer Months for which a closed deal's evidence stays active.
+        renewal_days integer Days before a renewal in which it counts as near.
+        organization_ticket_days integer Days within which a ticket makes an organization a live one.
+    """),
+    _table("settings", "tools", "Every tool, connected or not.", """
+        tool text The tool.
+        connected boolean Whether its variables are set.
+        url text Its address; null while it is off.
+    """),
+    _table("settings", "reads", "Every read of every tool.", """
+        tool text The tool.
+        read text The read.
+        connected boolean Whether its tool is on.
+    """),
+    _table("settings", "mapped_fields", "Vendor fields that the settings map to columns.", """
+        tool text The tool.
+        stream text The stream.
+        column_name text The column.
+        field text The vendor's field.
+    """),
+    _table("settings", "internal_domains", "Domains of our own company.", """
+        domain text Registrable domain.
+    """),
+    _table("settings", "shared_domains", "Domains that several companies share, beside the known free-mail ones.", """
+        domain text Registrable domain.
+    """),
+    _table("settings", "segments", "Bands of ARR, where no field gives the segment.", """
+        segment text The segment.
+        arr_from decimal Lowest ARR of the band.
+    """),
+    _table("settings", "feature_types", "Types of Jira issue that are features.", """
+        name text Name of the type.
+    """),
+    _table("settings", "escalation_marks", "What makes a ticket an escalation.", """
+        kind text tag or priority.
+        value text The tag, or the priority.
+    """),
+    _table("settings", "feature_values", "Words in a deal's fields that stand for a feature.", """
+        value text The word, as the vendor's list has it.
+        issue_key text Key of the feature's issue.
+    """),
+    _table("settings", "declined_resolutions", "Resolutions by which an issue is declined.", """
+        name text Name of the resolution.
+    """),
+)  # fmt: skip
+
+DECLARED = SYNC + LEDGERS + SETTINGS
+
+
+def prepare(warehouse: Warehouse, raw: Sequence[RawTable]) -> None:
+    """Makes every declared table and column that the database lacks. A second call finds nothing to do."""
+    tables = [*raw_tables(raw), *DECLARED]
+    with warehouse.begin("prepare the tables") as connection:
+        found = _existing_columns(connection)
+        missing = [table for table in tables if table.full_name not in found]
+        grown = [
+            (table, column)
+            for table in tables
+            for column in table.columns
+            if table.full_name in found and column.name not in found[table.full_name]
+        ]
+        if not missing and not grown:
+            return
+        for schema in SCHEMAS:
+            connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+        for table in missing:
+            create(connection, table.schema, table.name, table.columns)
+            describe(connection, table.schema, table.name, table.description, table.columns)
+        for table, column in grown:
+            _add_column(connection, table, column)
+
+
+def raw_tables(raw: Iterable[RawTable]) -> list[Table]:
+    """The raw tables with the columns that every one of them has beside its own."""
+    return [Table(table.schema, table.name, table.description, table.columns + RAW_COLUMNS) for table in raw]
+
+
+def create(connection: sa.Connection, schema: str, name: str, columns: Iterable[Column]) -> None:
+    """Makes a table. It must not exist."""
+    table = sa.Table(name, sa.MetaData(), *(sa.Column(c.name, TYPES[c.type]) for c in columns), schema=schema)
+    connection.execute(sa.schema.CreateTable(table))
+
+
+def describe(
+    connection: sa.Connection,
+    schema: str,
+    name: str,
+    description: str,
+    columns: Iterable[Column],
+    kind: Literal["table", "view"] = "table",
+) -> None:
+    """Writes the descriptions into the database's own comments."""
+    texts = [(f"{kind} {schema}.{name}", description)]
+    texts += [(f'column {schema}.{name}."{column.name}"', column.description) for column in columns]
+    for target, text in texts:
+        quoted = text.replace("'", "''")
+        connection.execute(verbatim(f"comment on {target} is '{quoted}'"))
+
+
+def _existing_columns(connection: sa.Connection) -> dict[str, set[str]]:
+    rows = connection.execute(sa.text("select table_schema, table_name, column_name from information_schema.columns"))
+    found: dict[str, set[str]] = {}
+    for schema, table, column in rows:
+        found.setdefault(f"{schema}.{table}", set()).add(column)
+    return found
+
+
+def _add_column(connection: sa.Connection, table: Table, column: Column) -> None:
+    type_ = TYPES[column.type].compile(connection.dialect)
+    connection.exec_driver_sql(f'alter table {table.full_name} add column "{column.name}" {type_}')
+    connection.execute(
+        sa.text("insert into sync.schema_changes values (:table, :column, 'added', :at)"),
+        {"table": table.full_name, "column": column.name, "at": datetime.now(UTC)},
+    )
