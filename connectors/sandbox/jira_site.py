@@ -1,0 +1,166 @@
+"""How a Jira site keeps its records: ids, keys, workflow, stamps, hard deletes and moves between projects.
+
+Here belongs what Jira does by itself when a record is made or changed. Not here: JQL, endpoints, or why it changes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from connectors.sandbox.world import Record, World
+
+STORY_POINTS, PRODUCT_AREA, CUSTOMER = "customfield_10028", "customfield_10050", "customfield_10051"
+EPIC_LINK, SPRINT, RANK, FLAGGED = "customfield_10014", "customfield_10020", "customfield_10019", "customfield_10021"
+
+_CATEGORIES = {"new": (2, "blue-gray", "To Do"), "indeterminate": (4, "yellow", "In Progress"), "done": (3, "green", "Done")}
+
+
+def _named(first: int, **more: Any) -> Any:
+    return {name: {"id": str(first + place), "name": name, **values} for place, (name, values) in enumerate(more.items())}
+
+
+def _status(key: str) -> Record:
+    id, colour, name = _CATEGORIES[key]
+    return {"statusCategory": {"id": id, "key": key, "colorName": colour, "name": name}}
+
+
+STATUSES: dict[str, Record] = _named(
+    10000,
+    **{"To Do": _status("new"), "In Progress": _status("indeterminate"), "In Review": _status("indeterminate"), "Done": _status("done")},
+    **{"Parking lot": _status("new"), "Planned": _status("indeterminate"), "Delivered": _status("done"), "Archived": _status("done")},
+)
+PRIORITIES: dict[str, Record] = _named(1, Highest={}, High={}, Medium={}, Low={}, Lowest={})
+RESOLUTIONS: dict[str, Record] = _named(10000, **{"Done": {}, "Won't Do": {}, "Duplicate": {}})
+_LEVELS = {"Epic": 1, "Idea": 0, "New Feature": 0, "Story": 0, "Task": 0, "Bug": 0}
+ISSUE_TYPES: dict[str, Record] = _named(10001, **{name: {"subtask": False, "hierarchyLevel": level} for name, level in _LEVELS.items()})
+_CHOICES = {"status": STATUSES, "priority": PRIORITIES, "resolution": RESOLUTIONS, "issuetype": ISSUE_TYPES}
+_RESOLVED_AS = {"Done": "Done", "Delivered": "Done", "Archived": "Won't Do"}
+
+
+def stamp(kind: str, record: Record) -> str:
+    text: str = record["fields"]["updated"] if kind == "issue" else record.get("id", "")
+    return text
+
+
+def time(at: datetime) -> str:
+    """2026-11-01T10:00:00.123+0000, kept in UTC; the server gives it in the asking user's zone."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}+0000"
+
+
+def text(*paragraphs: str) -> Record:
+    """Atlassian's document format, the way the editor saves plain paragraphs."""
+    content = [{"type": "paragraph", "content": [{"type": "text", "text": paragraph}]} for paragraph in paragraphs]
+    return {"type": "doc", "version": 1, "content": content}
+
+
+def create(world: World, kind: str, at: datetime, fields: dict[str, Any]) -> Record:
+    return {"project": _project, "field": _field, "version": _version, "jira_user": _user, "issue": _issue}[kind](world, at, fields)
+
+
+def _project(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+    defaults = {"projectTypeKey": "software", "style": "classic", "simplified": False, "isPrivate": False, "archived": False}
+    return {"id": str(world.number("project", 10000)), **defaults, "components": [], **fields}
+
+
+def _field(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+    key = fields["id"]
+    custom = key.startswith("customfield_")
+    clauses = [f"cf[{key[12:]}]", fields["name"]] if custom else [key]
+    return {"key": key, "custom": custom, "orderable": True, "navigable": True, "searchable": True, "clauseNames": clauses, **fields}
+
+
+def _version(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+    return {"id": str(world.number("version", 10100)), "archived": False, "released": False, **fields}
+
+
+def _user(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+    account_id = f"712020:{world.random.getrandbits(96):024x}"
+    return {"accountId": account_id, "accountType": "atlassian", "active": True, "timeZone": "Europe/Copenhagen", **fields}
+
+
+def _issue(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+    project = world.projects[fields.pop("project")]
+    id = str(world.number("issue", 10001))
+    key = f"{project['key']}-{world.number('issues of ' + project['id'])}"
+    world.issue_ids[key] = id
+    values: Record = {
+        "summary": None, "issuetype": ISSUE_TYPES["Task"], "project": project, "status": STATUSES["To Do"],
+        "statuscategorychangedate": time(at), "priority": PRIORITIES["Medium"], "resolution": None, "resolutiondate": None,
+        "created": time(at), "updated": None, "creator": None, "reporter": None, "assignee": None,
+        "description": None, "duedate": None, "labels": [], "components": [], "fixVersions": [], "versions": [],
+        "issuelinks": [], "parent": None, STORY_POINTS: None, PRODUCT_AREA: None, CUSTOMER: None, EPIC_LINK: None,
+        SPRINT: None, FLAGGED: None, RANK: f"0|i{int(id):05d}:",
+    }  # fmt: skip
+    record: Record = {"id": id, "key": key, "fields": values, "_former_keys": []}
+    change(world, "issue", record, at, {"creator": fields.get("reporter"), **fields})
+    return record
+
+
+def change(world: World, kind: str, record: Record, at: datetime, fields: dict[str, Any]) -> None:
+    """Issues take `status`, `priority`, `resolution` and `issuetype` by name, people by account id, `parent` by issue id."""
+    if kind != "issue":
+        record |= fields
+        return
+    values = record["fields"]
+    unknown = fields.keys() - values.keys()
+    if unknown or "project" in fields:
+        raise KeyError(f"an issue has no field {', '.join(sorted(unknown))}" if unknown else "an issue changes its project by move()")
+    for name, value in fields.items():
+        if name == "status":
+            _enter(values, STATUSES[value], at)
+        elif name in _CHOICES and value is not None:
+            values[name] = _CHOICES[name][value]
+        elif name in ("assignee", "reporter", "creator") and value is not None:
+            values[name] = world.jira_users[value]
+        elif name == "parent":
+            values["parent"] = {"id": value} if value else None
+            epic = world.issues.get(value) if value else None
+            values[EPIC_LINK] = epic["key"] if epic and epic["fields"]["project"]["style"] == "classic" else None
+        else:
+            values[name] = value
+    values["updated"] = time(at)
+
+
+def _enter(values: Record, status: Record, at: datetime) -> None:
+    """What a transition's post functions do: the resolution is set on the way into Done and cleared on the way out."""
+    category = status["statusCategory"]["key"]
+    if category != values["status"]["statusCategory"]["key"]:
+        values["statuscategorychangedate"] = time(at)
+        resolution = RESOLUTIONS[_RESOLVED_AS[status["name"]]] if category == "done" else None
+        values["resolution"], values["resolutiondate"] = resolution, time(at) if resolution else None
+    values["status"] = status
+
+
+def delete(world: World, kind: str, record: Record, at: datetime) -> None:
+    """Gone for good: no endpoint shows it again. Children stay without their parent, links to it go with it."""
+    if kind != "issue":
+        return
+    for issue in world.alive("issue"):
+        values = issue["fields"]
+        if values["parent"] and values["parent"]["id"] == record["id"]:
+            values |= {"parent": None, EPIC_LINK: None, "updated": time(at)}
+        if any(link["issue"] == record["id"] for link in values["issuelinks"]):
+            values["issuelinks"] = [link for link in values["issuelinks"] if link["issue"] != record["id"]]
+            values["updated"] = time(at)
+
+
+def link(world: World, implementing: Record, idea: Record, at: datetime) -> None:
+    """`implementing` implements `idea`. Either side keeps the other's id; the server shows it as Jira does."""
+    id = str(world.number("issue link", 10200))
+    implementing["fields"]["issuelinks"].append({"id": id, "direction": "outwardIssue", "issue": idea["id"]})
+    idea["fields"]["issuelinks"].append({"id": id, "direction": "inwardIssue", "issue": implementing["id"]})
+    implementing["fields"]["updated"] = idea["fields"]["updated"] = time(at)
+    world.changed("issue")
+
+
+def move(world: World, issue: Record, project: Record, at: datetime) -> None:
+    """Components and versions belong to a project and are left behind; the old key still leads to the issue."""
+    issue["_former_keys"].append(issue["key"])
+    issue["key"] = f"{project['key']}-{world.number('issues of ' + project['id'])}"
+    world.issue_ids[issue["key"]] = issue["id"]
+    issue["fields"] |= {"project": project, "components": [], "fixVersions": [], "updated": time(at)}
+    for child in world.alive("issue"):
+        if child["fields"][EPIC_LINK] in issue["_former_keys"]:
+            child["fields"][EPIC_LINK] = issue["key"]

@@ -1,0 +1,294 @@
+"""Stands in for the Salesforce REST API, version 66.0: OAuth, query and queryAll, describe, deleted ids, limits.
+
+Here belong Salesforce's paths, paging, errors and headers. Not here: the query language (`soql`) or how records change.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs
+
+import jwt
+from starlette.requests import Request
+
+from connectors.sandbox import salesforce_org, soql
+from connectors.sandbox.salesforce_objects import OBJECTS, Field, Object, describe
+from connectors.sandbox.server import Paths, Refused, Reply, Server
+from connectors.sandbox.world import Record, World
+
+CLIENT_ID = "3MVG9sandboxQuillmereConsumerKey"
+CLIENT_SECRET = "sandbox-salesforce-secret"
+USERNAME = "fullpicture@quillmere-software.com"
+VERSION = "v66.0"
+_DATA = f"/services/data/{VERSION}"
+_LONGEST_URL = 16_384
+_ORGANIZATION = salesforce_org.long_id("00DQm0000000001")
+
+
+def failure(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Refused:
+    return Refused(status, [{"message": message, "errorCode": code}], headers)
+
+
+class Salesforce(Server):
+    """`public_key` (PEM) switches the JWT bearer flow on. `hidden` names fields that field-level security hides."""
+
+    daily_requests = 100_000
+    visibility_lag = timedelta(0)  # rows younger than this are not visible yet
+
+    def __init__(self, world: World, public_key: str | None = None) -> None:
+        self.public_key = public_key
+        self.hidden: set[str] = set()  # such as "Opportunity.Loss_Reason__c"
+        self.used = 18
+        self._sessions: set[str] = set()
+        self._granted = 0
+        self._cursors: dict[str, tuple[soql.Query, list[str], int]] = {}
+        super().__init__(world)
+
+    def paths(self) -> Paths:
+        return (
+            ("POST", "/services/oauth2/token", self.token),
+            ("GET", f"{_DATA}/query", self.query),
+            ("GET", f"{_DATA}/queryAll", self.query),
+            ("GET", f"{_DATA}/query/{{locator}}", self.query_more),
+            ("GET", f"{_DATA}/queryAll/{{locator}}", self.query_more),
+            ("GET", f"{_DATA}/sobjects", self.sobjects),
+            ("GET", f"{_DATA}/sobjects/{{name}}/describe", self.describe),
+            ("GET", f"{_DATA}/sobjects/{{name}}/deleted", self.deleted),
+            ("GET", f"{_DATA}/sobjects/{{name}}/deleted/", self.deleted),
+            ("GET", f"{_DATA}/limits", self.limits),
+        )
+
+    def error(self, status: int) -> Any:
+        code, message = {
+            401: ("INVALID_SESSION_ID", "Session expired or invalid"),
+            403: ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
+            404: ("NOT_FOUND", "The requested resource does not exist"),
+            405: ("METHOD_NOT_ALLOWED", "HTTP Method not allowed"),
+            503: ("SERVER_UNAVAILABLE", "The server is temporarily unavailable"),
+        }.get(status, ("UNKNOWN_EXCEPTION", "An unexpected error occurred"))
+        return [{"message": message, "errorCode": code}]
+
+    # sessions -------------------------------------------------------------------------------------------------------
+
+    def expire_tokens(self) -> None:
+        self._sessions.clear()
+
+    def authenticate(self, request: Request) -> None:
+        if len(str(request.url)) > _LONGEST_URL:
+            raise failure(414, "URI_TOO_LONG", "URI Too Long")
+        if request.url.path == "/services/oauth2/token":
+            return
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or token not in self._sessions:
+            raise Refused(401, self.error(401), {"WWW-Authenticate": 'Token error="invalid_token"'})
+
+    def meter(self, request: Request) -> Mapping[str, str]:
+        if request.url.path == "/services/oauth2/token":
+            return {}
+        if self.used >= self.daily_requests:
+            raise Refused(403, self.error(403))
+        self.used += 1
+        return {"Sforce-Limit-Info": f"api-usage={self.used}/{self.daily_requests}"}
+
+    def token(self, request: Request, body: Any) -> Reply:
+        form = {name: values[0] for name, values in parse_qs(body.decode() if isinstance(body, bytes) else "").items()}
+        grant = form.get("grant_type")
+        if grant == "client_credentials":
+            self._check_secret(request, form)
+        elif grant == "urn:ietf:params:oauth:grant-type:jwt-bearer":
+            self._check_assertion(form.get("assertion", ""))
+        else:
+            raise Refused(400, {"error": "unsupported_grant_type", "error_description": "grant type not supported"})
+        self._granted += 1
+        token = f"{_ORGANIZATION[:15]}!AQsandbox.{self.world.seed}.{self._granted:06d}"
+        self._sessions.add(token)
+        issued = str(int(self.world.now.timestamp() * 1000))
+        identity = f"{self.base_url}/id/{_ORGANIZATION}/{next(iter(self.world.salesforce_users))}"
+        return Reply(
+            {"access_token": token, "signature": "c2FuZGJveA==", "scope": "api", "instance_url": self.base_url, "id": identity,
+             "token_type": "Bearer", "issued_at": issued, "api_instance_url": self.base_url}
+        )  # fmt: skip
+
+    def _check_secret(self, request: Request, form: Mapping[str, str]) -> None:
+        if form.get("client_id") != CLIENT_ID:
+            raise Refused(400, {"error": "invalid_client_id", "error_description": "client identifier invalid"})
+        if form.get("client_secret") != CLIENT_SECRET:
+            raise Refused(400, {"error": "invalid_client", "error_description": "invalid client credentials"})
+
+    def _check_assertion(self, assertion: str) -> None:
+        """Signature, issuer, subject and audience as Salesforce checks them, and an expiry at most five minutes ahead."""
+        audiences = ["https://login.salesforce.com", "https://test.salesforce.com", self.base_url]
+        try:
+            claims = jwt.decode(assertion, self.public_key or "", ["RS256"], audience=audiences, options={"verify_exp": False})
+        except (jwt.InvalidTokenError, ValueError) as error:
+            wrong = "audience is invalid" if isinstance(error, jwt.InvalidAudienceError) else "invalid assertion"
+            raise Refused(400, {"error": "invalid_grant", "error_description": wrong}) from None
+        if claims.get("iss") != CLIENT_ID:
+            raise Refused(400, {"error": "invalid_client_id", "error_description": "client identifier invalid"})
+        if claims.get("sub") != USERNAME:
+            raise Refused(400, {"error": "invalid_grant", "error_description": "user hasn't approved this consumer"})
+        # The client signs by its own clock, which is the machine's or the world's.
+        if not any(0 < float(claims.get("exp", 0)) - clock <= 310 for clock in (time.time(), self.world.now.timestamp())):
+            raise Refused(400, {"error": "invalid_grant", "error_description": "expired authorization code"})
+
+    # objects --------------------------------------------------------------------------------------------------------
+
+    def sobjects(self, request: Request, body: Any) -> Reply:
+        listed = [describe(object, self.hidden)[1] for object in OBJECTS.values()]
+        return Reply({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": listed})
+
+    def describe(self, request: Request, body: Any) -> Reply:
+        return Reply(describe(self._object(request.path_params["name"]), self.hidden)[0])
+
+    def _object(self, name: str) -> Object:
+        object = OBJECTS.get(name.lower())
+        if object is None:
+            raise Refused(404, self.error(404))
+        return object
+
+    def deleted(self, request: Request, body: Any) -> Reply:
+        """Seconds are ignored; what was deleted over 15 days ago is not known any more."""
+        object = self._object(request.path_params["name"])
+        start, end = (_minute(request.query_params.get(name)) for name in ("start", "end"))
+        earliest = self.world.now.replace(second=0, microsecond=0) - timedelta(days=15)
+        if start >= end:
+            raise failure(400, "INVALID_REPLICATION_DATE", "startDate before org creation date or after endDate")
+        if start < earliest:
+            raise failure(400, "INVALID_REPLICATION_DATE", f"start date cannot be before {salesforce_org.time(earliest)}")
+        gone = [r for r in self._rows(object) if r.get("IsDeleted") and start <= datetime.fromisoformat(r["_deleted_at"]) < end]
+        records = [{"id": r["Id"], "deletedDate": salesforce_org.time(datetime.fromisoformat(r["_deleted_at"]))} for r in gone]
+        covered = min(end, self.world.now.replace(second=0, microsecond=0))
+        return Reply(
+            {"deletedRecords": records, "earliestDateAvailable": salesforce_org.time(earliest), "latestDateCovered": salesforce_org.time(covered)}
+        )
+
+    def limits(self, request: Request, body: Any) -> Reply:
+        left = self.daily_requests - self.used
+        return Reply({"DailyApiRequests": {"Max": self.daily_requests, "Remaining": left}, "DailyBulkV2QueryJobs": {"Max": 10_000, "Remaining": 10_000}})
+
+    # queries --------------------------------------------------------------------------------------------------------
+
+    def query(self, request: Request, body: Any) -> Reply:
+        try:
+            query = soql.parse(request.query_params.get("q", ""))
+        except soql.Malformed as error:
+            raise failure(400, "MALFORMED_QUERY", str(error)) from None
+        object, fields = self._resolve(query)
+        with_deleted = request.url.path.endswith("/queryAll")
+        rows = [row for row in self._rows(object) if with_deleted or not row.get("IsDeleted")]
+        if self.visibility_lag:
+            latest = salesforce_org.time(self.world.now - self.visibility_lag)
+            rows = [row for row in rows if row["SystemModstamp"] <= latest]
+        for condition in query.conditions:
+            rows = [row for row in rows if _holds(condition, self._value(object, row, condition.field))]
+        for name, descending in reversed(query.order):
+            rows.sort(key=lambda row, name=name: _sortable(self._value(object, row, name)), reverse=descending)  # type: ignore[misc]
+        rows = rows[query.offset :][: query.limit]
+        if not query.fields:
+            return Reply({"totalSize": len(rows), "done": True, "records": []})
+        size = self.page(min(2000, max(200, _batch_size(request))))
+        shown = soql.Query(fields, object.name)
+        ids = [row["Id"] for row in rows]
+        return self._page("0", (shown, ids, size), 0, request.url.path.rsplit("/", 1)[1])
+
+    def query_more(self, request: Request, body: Any) -> Reply:
+        locator, _, start = request.path_params["locator"].rpartition("-")
+        if locator not in self._cursors or not start.isdigit():
+            raise failure(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
+        return self._page(locator, self._cursors[locator], int(start), request.url.path.split("/")[-2])
+
+    def _page(self, locator: str, cursor: tuple[soql.Query, list[str], int], start: int, verb: str) -> Reply:
+        """The rows are chosen once; their values are read page by page."""
+        query, ids, size = cursor
+        object = OBJECTS[query.object.lower()]
+        store = self.world.store(object.kind) if object.kind else {}
+        records = [self._shown(object, store[id], query.fields) for id in ids[start : start + size]]
+        reply: Record = {"totalSize": len(ids), "done": start + size >= len(ids), "records": records}
+        if not reply["done"]:
+            if locator == "0":
+                locator = f"0r8Qm{len(self._cursors) + 1:010d}"
+                self._cursors[locator] = cursor
+            reply["nextRecordsUrl"] = f"{_DATA}/{verb}/{locator}-{start + size}"
+        return Reply(reply)
+
+    def _resolve(self, query: soql.Query) -> tuple[Object, tuple[str, ...]]:
+        """The object, and the fields in its own spelling; raises what Salesforce says of unknown ones and wrong literals."""
+        object = OBJECTS.get(query.object.lower())
+        if object is None:
+            raise failure(400, "INVALID_TYPE", f"sObject type '{query.object}' is not supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name.")  # fmt: skip
+        fields = tuple(self._field(object, name).name for name in query.fields)
+        for name, _ in query.order:
+            self._field(object, name)
+        for condition in query.conditions:
+            field = self._field(object, condition.field)
+            for literal in condition.values:
+                if literal.kind not in ("null", *_LITERALS.get(field.type, ("string",))):
+                    quoted = "should not be enclosed in quotes" if literal.kind == "string" else "should be enclosed in quotes"
+                    raise failure(400, "INVALID_FIELD", f"{condition.field} {condition.sign} {literal.value}\n^\nERROR at Row:1:Column:1\nvalue of filter criterion for field '{field.name}' must be of type {field.type} and {quoted}")  # fmt: skip
+        return object, fields
+
+    def _field(self, object: Object, name: str) -> Field:
+        field = object.fields.get(name.lower())
+        if field is None or f"{object.name}.{field.name}" in self.hidden:
+            raise failure(400, "INVALID_FIELD", f"\nSELECT {name} FROM {object.name}\n       ^\nERROR at Row:1:Column:8\nNo such column '{name}' on entity '{object.name}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate names.")  # fmt: skip
+        return field
+
+    def _rows(self, object: Object) -> Iterator[Record]:
+        return iter(self.world.store(object.kind).values() if object.kind else ())
+
+    def _value(self, object: Object, row: Record, name: str) -> Any:
+        field = object.fields[name.lower()]
+        return field.compute(self.world, row) if field.compute else row[field.name]
+
+    def _shown(self, object: Object, row: Record, fields: tuple[str, ...]) -> Record:
+        attributes = {"type": object.name, "url": f"{_DATA}/sobjects/{object.name}/{row['Id']}"}
+        return {"attributes": attributes, **{name: self._value(object, row, name) for name in fields}}
+
+
+_LITERALS = {
+    "datetime": ("datetime",), "date": ("date",), "boolean": ("boolean",), "double": ("number",), "currency": ("number",),
+    "percent": ("number",), "int": ("number",),
+}  # fmt: skip
+
+
+def _holds(condition: soql.Condition, value: Any) -> bool:
+    """Text compares without regard to case, ids by their 15-character form; null is smaller than nothing and greater than nothing."""
+    wanted = [_comparable(literal.value) for literal in condition.values]
+    value = _comparable(value)
+    if condition.sign in ("=", "IN"):
+        return value in wanted
+    if condition.sign in ("!=", "NOT IN"):
+        return value not in wanted
+    if value is None or wanted[0] is None:
+        return False
+    below, equal = value < wanted[0], value == wanted[0]
+    return {"<": below, "<=": below or equal, ">": not below and not equal, ">=": not below}[condition.sign]
+
+
+def _comparable(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if len(value) == 15 and value[:3] in ("001", "003", "005", "006"):
+        value = salesforce_org.long_id(value)
+    return value.lower() if not (len(value) == 18 and value[:2] == "00") else value
+
+
+def _sortable(value: Any) -> tuple[bool, Any]:
+    """Nulls first, as Salesforce sorts them."""
+    return (value is not None, "" if value is None else _comparable(value))
+
+
+def _minute(text: str | None) -> datetime:
+    try:
+        return datetime.fromisoformat((text or "").replace(" ", "+")).replace(second=0, microsecond=0)
+    except ValueError:
+        raise failure(400, "INVALID_REPLICATION_DATE", f"invalid date: {text}") from None
+
+
+def _batch_size(request: Request) -> int:
+    options = request.headers.get("sforce-query-options", "")
+    name, _, size = options.partition("=")
+    return int(size) if name.strip() == "batchSize" and size.strip().isdigit() else 2000

@@ -1,0 +1,110 @@
+"""Runs the three stand-ins over one world: in threads for tests and the demo, or in the foreground for a developer.
+
+Here belong ports, threads and the variables that point a connector at them. Not here: anything that the vendors answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from connectors.sandbox import jira, salesforce, zendesk
+from connectors.sandbox.jira_site import CUSTOMER
+from connectors.sandbox.server import TRANSPORT, Server
+from connectors.sandbox.world import World
+
+PORTS = (8611, 8612, 8613)  # Salesforce, Jira, Zendesk
+
+# The world's own fields, by the columns they fill, as fullpicture.yaml maps them (`<tool>: fields: …`).
+FIELDS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "salesforce": {"opportunities": {"blocking_feature": "Blocking_Feature__c", "loss_reason": "Loss_Reason__c"}},
+    "jira": {"issues": {"product_area": "Product area", "customer": CUSTOMER}},
+}
+
+
+@dataclass
+class Running:
+    world: World
+    salesforce: salesforce.Salesforce
+    jira: jira.Jira
+    zendesk: zendesk.Zendesk
+    fields: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=lambda: FIELDS)
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        return (self.salesforce, self.jira, self.zendesk)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that connect fullpicture to these servers."""
+        return {
+            "SALESFORCE_URL": self.salesforce.base_url,
+            "SALESFORCE_CLIENT_ID": salesforce.CLIENT_ID,
+            "SALESFORCE_CLIENT_SECRET": salesforce.CLIENT_SECRET,
+            "JIRA_URL": self.jira.base_url,
+            "JIRA_EMAIL": jira.EMAIL,
+            "JIRA_API_TOKEN": jira.API_TOKEN,
+            "ZENDESK_URL": self.zendesk.base_url,
+            "ZENDESK_CLIENT_ID": zendesk.CLIENT_ID,
+            "ZENDESK_CLIENT_SECRET": zendesk.CLIENT_SECRET,
+        }
+
+
+@contextmanager
+def serve(world: World, ports: Sequence[int] | None = None) -> Iterator[Running]:
+    """The three servers on loopback, on free ports unless `ports` names them; ready when the block begins, gone after it."""
+    running = Running(world, salesforce.Salesforce(world), jira.Jira(world), zendesk.Zendesk(world))
+    listening: list[tuple[uvicorn.Server, threading.Thread]] = []
+    try:
+        for server, port in zip(running.servers, ports or (0, 0, 0), strict=True):
+            listening.append(_start(server, port))
+        yield running
+    finally:
+        for uvicorn_server, _ in listening:
+            uvicorn_server.should_exit = uvicorn_server.force_exit = True
+        for _, thread in listening:
+            thread.join(timeout=5)
+
+
+def main(world: World, ports: Sequence[int] = PORTS) -> None:
+    """Serves until interrupted, and prints the variables in a shell's words."""
+    with serve(world, ports) as running:
+        print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in running.environment.items()), flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            pass
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hands the connection on to the application, which cuts it when a fault says so."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]
+
+
+def _start(server: Server, port: int) -> tuple[uvicorn.Server, threading.Thread]:
+    listener = socket.create_server(("127.0.0.1", port))
+    server.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    app: Any = server
+    config = uvicorn.Config(app, http=_Protocol, lifespan="off", log_config=None, access_log=False, date_header=False, server_header=False)
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    uvicorn_server = uvicorn.Server(config)
+    thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]}, name=type(server).__name__, daemon=True)
+    thread.start()
+    while not uvicorn_server.started:
+        if not thread.is_alive():
+            raise RuntimeError(f"the stand-in for {type(server).__name__} did not start")
+        time.sleep(0.005)
+    return uvicorn_server, thread

@@ -1,0 +1,171 @@
+"""One invented software company's Salesforce, Jira and Zendesk, as plain records in the vendors' own field names.
+
+Here belong the records, the clock and the small verbs that change one thing and stamp it as the vendor does.
+Not here: what the world holds at first (`founding`, `plants`), what happens by itself (`story`), or any endpoint.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connectors.sandbox import founding, jira_site, names, plants, salesforce_org, story, zendesk_desk
+
+Record = dict[str, Any]
+Id = Any  # text in Salesforce and Jira and for links, a number in Zendesk
+
+NOW = datetime(2026, 11, 2, 4, 0, tzinfo=UTC)
+STORES = {  # kind → where its records are
+    "account": "accounts",
+    "contact": "contacts",
+    "opportunity": "opportunities",
+    "salesforce_user": "salesforce_users",
+    "project": "projects",
+    "field": "fields",
+    "version": "versions",
+    "issue": "issues",
+    "jira_user": "jira_users",
+    "ticket": "tickets",
+    "zendesk_user": "zendesk_users",
+    "organization": "organizations",
+    "jira_link": "jira_links",
+    "group": "groups",
+}
+_VENDORS = {
+    **dict.fromkeys(("account", "contact", "opportunity", "salesforce_user"), salesforce_org),
+    **dict.fromkeys(("project", "field", "version", "issue", "jira_user"), jira_site),
+    **dict.fromkeys(("ticket", "zendesk_user", "organization", "jira_link", "group"), zendesk_desk),
+}
+
+
+class World:
+    """The whole truth. Equal seed, size and clock make equal bytes, also after equal calls of `advance` and the verbs.
+
+    Records stay when they are deleted or merged away: they then carry `_deleted_at` (UTC, ISO 8601) beside the vendor's own
+    mark (`IsDeleted`, `MasterRecordId`, status `deleted`, `active`, `deleted_at`). Keys that begin with `_` are never served.
+    """
+
+    def __init__(self, seed: int = 7, size: str | int = "demo", now: datetime = NOW) -> None:
+        self.seed = seed
+        self.now = now
+        self.random = random.Random(f"{seed}/{size}")
+        self.lock = threading.RLock()  # the servers answer in their own threads
+        self.accounts: dict[str, Record] = {}
+        self.contacts: dict[str, Record] = {}
+        self.opportunities: dict[str, Record] = {}
+        self.salesforce_users: dict[str, Record] = {}
+        self.projects: dict[str, Record] = {}
+        self.fields: dict[str, Record] = {}
+        self.versions: dict[str, Record] = {}
+        self.issues: dict[str, Record] = {}
+        self.jira_users: dict[str, Record] = {}
+        self.tickets: dict[int, Record] = {}
+        self.zendesk_users: dict[int, Record] = {}
+        self.organizations: dict[int, Record] = {}
+        self.jira_links: dict[str, Record] = {}
+        self.groups: dict[int, Record] = {}
+        self.issue_ids: dict[str, str] = {}  # every key an issue has or had → its id
+        self.feature_values: dict[str, str] = {}  # picklist word → the issue key that the settings map it to
+        self.internal_domains = [names.VENDOR_DOMAIN]
+        self._numbers: dict[str, int] = {}
+        self._order: dict[str, list[tuple[Any, Id]]] = {}
+        self._companies = names.companies(self.random)
+        founding.found(self, size)
+        if size != "tiny":
+            plants.plant(self)
+
+    # the verbs ------------------------------------------------------------------------------------------------------
+
+    def create(self, kind: str, *, at: datetime | None = None, **fields: Any) -> Record:
+        """A new record with the vendor's defaults under `fields`. `at`: when it happens, now unless said otherwise."""
+        with self.lock:
+            record = _VENDORS[kind].create(self, kind, at or self.now, fields)
+            self.store(kind)[record["accountId" if kind == "jira_user" else "Id" if "Id" in record else "id"]] = record
+            self._order.pop(kind, None)
+            return record
+
+    def change(self, kind: str, id: Id, *, at: datetime | None = None, **fields: Any) -> Record:
+        """Sets `fields`, and whatever the vendor moves along: stamps, a stage's probability, a status's resolution."""
+        with self.lock:
+            record = self.store(kind)[id]
+            _VENDORS[kind].change(self, kind, record, at or self.now, fields)
+            self._order.pop(kind, None)
+            return record
+
+    def delete(self, kind: str, id: Id, *, at: datetime | None = None) -> Record:
+        """Deletes as the vendor does, with what goes along (an account's contacts and deals, an organization's members)."""
+        with self.lock:
+            record = self.store(kind)[id]
+            at = at or self.now
+            record["_deleted_at"] = at.isoformat()
+            _VENDORS[kind].delete(self, kind, record, at)
+            self._order.clear()
+            return record
+
+    def merge(self, kind: str, loser: Id, winner: Id, *, at: datetime | None = None) -> None:
+        """Merges two accounts or two Zendesk users; the loser stays, marked, and what hung on it moves to the winner."""
+        with self.lock:
+            at = at or self.now
+            merge = {"account": salesforce_org.merge_accounts, "zendesk_user": zendesk_desk.merge_users}[kind]
+            merge(self, self.store(kind)[loser], self.store(kind)[winner], at)
+            self._order.clear()
+
+    def move(self, issue_id: str, project_id: str, *, at: datetime | None = None) -> Record:
+        """Moves an issue to another project: a new key, the same id."""
+        with self.lock:
+            jira_site.move(self, self.issues[issue_id], self.projects[project_id], at or self.now)
+            self._order.pop("issue", None)
+            return self.issues[issue_id]
+
+    def touch(self, ticket_id: int, *, at: datetime | None = None) -> None:
+        """Zendesk's own housekeeping: the ticket's generated_timestamp moves, and nothing else does."""
+        with self.lock:
+            self.tickets[ticket_id]["generated_timestamp"] = int((at or self.now).timestamp())
+            self._order.pop("ticket", None)
+
+    def tick(self, seconds: float = 1) -> None:
+        with self.lock:
+            self.now += timedelta(seconds=seconds)
+
+    def advance(self, days: int = 1) -> None:
+        """Lets days of the company's life pass; the clock ends at the same time of day."""
+        with self.lock:
+            story.advance(self, days)
+
+    # reading --------------------------------------------------------------------------------------------------------
+
+    def store(self, kind: str) -> dict[Id, Record]:
+        store: dict[Id, Record] = getattr(self, STORES[kind])
+        return store
+
+    def alive(self, kind: str) -> Iterator[Record]:
+        return (record for record in self.store(kind).values() if "_deleted_at" not in record)
+
+    def in_order(self, kind: str) -> list[tuple[Any, Id]]:
+        """(stamp, id) of every record of a kind, deleted ones too, by the stamp that its vendor exports by."""
+        with self.lock:
+            if kind not in self._order:
+                stamp = _VENDORS[kind].stamp
+                self._order[kind] = sorted((stamp(kind, record), id) for id, record in self.store(kind).items())
+            return self._order[kind]
+
+    def changed(self, *kinds: str) -> None:
+        """Says that records of these kinds were stamped otherwise than by a verb."""
+        for kind in kinds:
+            self._order.pop(kind, None)
+
+    def number(self, sequence: str, first: int = 1) -> int:
+        """The next number of a named sequence."""
+        self._numbers[sequence] = self._numbers.get(sequence, first - 1) + 1
+        return self._numbers[sequence]
+
+    def company(self) -> tuple[str, str, str, str]:
+        """Name, bare domain, industry and country of a company that nobody has met yet."""
+        return next(self._companies)
+
+    def state(self) -> Mapping[str, Mapping[Id, Record]]:
+        """Every record by store, for comparing worlds."""
+        return {store: getattr(self, store) for store in STORES.values()}
