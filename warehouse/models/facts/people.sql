@@ -1,0 +1,68 @@
+-- One row per person whom a tool knows, colleagues and customers' people alike.
+-- key: tool, person_id
+-- tool text: The tool that knows the person.
+-- person_id text: The person's id in that tool.
+-- email text: E-mail address in lower case; null if hidden or not given.
+-- role text: contact (Salesforce), end-user, agent or admin (Zendesk, as of now), or user (a colleague).
+-- record_id text: The company record in the same tool that the person belongs to; null for colleagues.
+-- name text: Full name.
+-- active boolean: Whether the person is still there: not deleted, and for colleagues able to log in.
+with known as (
+    select
+        'salesforce' as tool,
+        contact.id as person_id,
+        contact.email,
+        'contact' as role,
+        contact.account_id as record_id,
+        concat_ws(' ', contact.first_name, contact.last_name) as name,
+        contact._deleted_at is null as active
+    from salesforce.contacts as contact
+    union all
+    select
+        'salesforce' as tool,
+        colleague.id as person_id,
+        colleague.email,
+        'user' as role,
+        cast(null as text) as record_id,
+        colleague.name,
+        colleague._deleted_at is null and coalesce(colleague.is_active, true) as active
+    from salesforce.users as colleague
+    union all
+    select
+        'zendesk' as tool,
+        cast(person.id as text) as person_id,
+        person.email,
+        person.role,
+        cast(person.organization_id as text) as record_id,
+        person.name,
+        person._deleted_at is null and coalesce(person.active, true) as active
+    from zendesk.users as person
+    union all
+    select
+        'jira' as tool,
+        mention.person_id,
+        max(mention.email) as email,
+        'user' as role,
+        cast(null as text) as record_id,
+        max(mention.name) as name,
+        true as active
+    from (
+        select issue.assignee_account_id as person_id, issue.assignee_email as email, issue.assignee_name as name
+        from jira.issues as issue
+        union all
+        select issue.reporter_account_id as person_id, issue.reporter_email as email, issue.reporter_name as name
+        from jira.issues as issue
+    ) as mention
+    where mention.person_id is not null
+    group by mention.person_id
+)
+
+select
+    known.tool,
+    known.person_id,
+    nullif(lower(trim(known.email, ' ')), '') as email,
+    known.role,
+    known.record_id,
+    nullif(trim(known.name, ' '), '') as name,
+    known.active
+from known
