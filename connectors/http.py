@@ -1,0 +1,391 @@
+"""The one door to the network: time-outs, retries, rate limits, the host that may be asked, errors that say what to do.
+
+Here belongs what is true of every vendor's HTTP. Not here: any vendor's addresses, or how a login is obtained.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import msgspec
+from requests import PreparedRequest, RequestException, Response, Session, exceptions
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from connectors.base import Connector, Finding, SourceError
+from connectors.rows import clean
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+TIMEOUT = (10.0, 120.0)  # seconds to connect, seconds between two pieces of a reply
+LARGEST = 256 << 20  # bytes of one reply
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a tool lives, and the variables that a person sets for it, as messages name them."""
+
+    tool: str
+    url: str
+    url_variable: str
+    login: str  # such as "JIRA_EMAIL and JIRA_API_TOKEN"
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # a port that is no number, half a bracket
+            usable = False
+        if not usable or parts.query or parts.fragment:
+            raise SourceError(f"{self.url_variable} must be the address of {self.tool}, such as https://example.com.")
+        if parts.username or parts.password:
+            raise SourceError(f"{self.url_variable} must not hold a user name or a password.")
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise SourceError(f"{self.url_variable} must begin with https:// (http is for a loopback address only).")
+        object.__setattr__(self, "url", self.url.rstrip("/"))
+
+    @property
+    def host(self) -> str:
+        parts = urlsplit(self.url)
+        return (parts.netloc + parts.path).lower()
+
+    @property
+    def loopback(self) -> bool:
+        return urlsplit(self.url).scheme == "http"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to go on trying: tries of one request, seconds before the second one (doubled each time, with jitter),
+    and the longest wait that a vendor may ask for."""
+
+    tries: int = 6
+    first_wait: float = 1.0
+    longest_wait: float = 300.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a fault means to the reader, and whether trying again can help."""
+
+    transient: bool
+    meaning: str
+    at_once: bool = True  # a transient fault that a few seconds can cure
+
+
+VERDICTS: Mapping[int | str, Verdict] = {
+    400: Verdict(False, "the request is refused as wrong. Update fullpicture"),
+    401: Verdict(False, "the token is refused. Set {login} to a login that is valid"),
+    403: Verdict(False, "the permission is missing. Let the user of {login} read this"),
+    404: Verdict(False, "there is no such thing. Check {url_variable}, and that the user of {login} may see this"),
+    408: Verdict(True, "the vendor took too long"),
+    410: Verdict(False, "the vendor has switched this off. Update fullpicture"),
+    425: Verdict(True, "the vendor is not ready"),
+    429: Verdict(True, "too many requests. Run at another time or ask the vendor for a higher limit"),
+    "redirect": Verdict(False, "it points to another address. Set {url_variable} to where {tool} is now"),
+    "client": Verdict(False, "the request is refused. Update fullpicture"),
+    "server": Verdict(True, "the vendor has a fault of its own"),
+    "unreachable": Verdict(True, "the host cannot be reached. Check {url_variable} and the network"),
+    "certificate": Verdict(
+        False, "the host's certificate is not trusted. Check {url_variable} and the network's proxy"
+    ),
+    "slow": Verdict(True, "no reply in time"),
+    "cut off": Verdict(True, "it was cut off"),
+    "not JSON": Verdict(True, "it should be JSON. Check that {url_variable} is the address of {tool} itself"),
+    "too large": Verdict(False, f"it should be smaller than {LARGEST >> 20} MB"),
+    "REQUEST_LIMIT_EXCEEDED": Verdict(True, "the requests of the day are used up", at_once=False),
+    "QUERY_TIMEOUT": Verdict(True, "the query took the vendor too long"),
+}
+
+
+class Login(AuthBase):
+    """Puts the credentials on a request. Knows what must never be shown."""
+
+    requests = 0  # sent to obtain the login
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        return request
+
+    def secrets(self) -> tuple[str, ...]:
+        return ()
+
+    def renew(self, request: PreparedRequest) -> bool:
+        """After `request` was refused: True if it is worth sending again with a new token."""
+        return False
+
+
+class Limiter:
+    """One vendor bucket in this process: while one request is told to wait, all that share the bucket wait."""
+
+    _all: ClassVar[dict[tuple[str, str], Limiter]] = {}
+    _lock = threading.Lock()
+
+    def __init__(self) -> None:
+        self._free_at = 0.0
+
+    @classmethod
+    def of(cls, host: str, bucket: str) -> Limiter:
+        with cls._lock:
+            return cls._all.setdefault((host, bucket), cls())
+
+    def wait(self) -> None:
+        while (left := self._free_at - time.monotonic()) > 0:
+            time.sleep(left)
+
+    def hold(self, seconds: float) -> None:
+        self._free_at = max(self._free_at, time.monotonic() + seconds)
+
+
+@dataclass
+class _Fault(Exception):
+    """One failed try."""
+
+    verdict: Verdict
+    what: str  # "401", "no reply"
+    said: str = ""  # the vendor's own words
+    wait: float | None = None  # seconds that the vendor asks for
+
+
+class Gate(HTTPAdapter):
+    """Sends every request of one connector, whichever client library made it. What passes back is a 2xx reply that is
+    whole and JSON; everything else ends as SourceError. Safe to use from several threads.
+
+    `bucket` names the vendor's rate-limit bucket of a path. `requests` counts what was sent, `clock` is the vendor's.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        login: Login | None = None,
+        *,
+        patience: Patience | None = None,
+        bucket: Callable[[str], str] = lambda path: "",
+        verdicts: Mapping[int | str, Verdict] = VERDICTS,
+        secrets: Callable[[], tuple[str, ...]] | None = None,
+    ) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=16)
+        self.site = site
+        self.login = login or Login()
+        self.patience = patience or Patience()
+        self._bucket = bucket
+        self._verdicts = verdicts
+        self._secrets = secrets or self.login.secrets
+        self._sent = 0
+        self._lock = threading.Lock()
+        self._clock: datetime | None = None
+
+    @property
+    def requests(self) -> int:
+        return self._sent + self.login.requests
+
+    @property
+    def clock(self) -> datetime:
+        """The vendor's time (UTC) as of its last reply, which bounds what a read can have seen."""
+        return self._clock or datetime.now(UTC)
+
+    def session(self) -> Session:
+        session = Session()
+        session.headers["User-Agent"] = "fullpicture"
+        self.guard(session)
+        return session
+
+    def guard(self, session: Session) -> None:
+        """Lets a session, perhaps a library's own, send through this gate only."""
+        session.adapters.clear()
+        session.mount("https://", self)
+        session.mount("http://", self)
+        session.auth = self.login
+        session.trust_env = not self.site.loopback  # a proxy never sees loopback
+
+    def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
+        self._pin(request)
+        options["timeout"] = TIMEOUT
+        limiter = Limiter.of(self.site.host, self._bucket(urlsplit(request.url or "").path))
+        renewed = False
+        for tries in range(1, self.patience.tries + 1):
+            limiter.wait()
+            self.login(request)  # the token may have been renewed meanwhile
+            try:
+                return self._try(request, *args, **options)
+            except _Fault as caught:
+                fault = caught
+            if fault.what == "401" and not renewed:
+                renewed = self.login.renew(request)
+                if renewed:
+                    continue
+            if not (fault.verdict.transient and fault.verdict.at_once) or tries == self.patience.tries:
+                break
+            wait = self._wait(fault, tries)
+            if wait > self.patience.longest_wait:
+                fault.said = f"it asks to wait {wait:.0f} s"
+                break
+            log.info("%s: %s, trying again in %.1f s", self.site.tool, fault.what, wait)
+            if fault.wait is None:
+                time.sleep(wait)
+            else:
+                limiter.hold(wait)
+        raise self._error(request, fault) from None
+
+    def _pin(self, request: PreparedRequest) -> None:
+        """No request leaves the configured host, whatever a reply says. simple-salesforce always speaks https: to a
+        loopback address that is configured as http, it is let through as that."""
+        ours, asked = urlsplit(self.site.url), urlsplit(request.url or "")
+        if asked.scheme == "https" and self.site.loopback and asked.netloc == ours.netloc:
+            request.url = urlunsplit(asked._replace(scheme="http"))
+        elif (asked.scheme, asked.hostname, _port(asked)) != (ours.scheme, ours.hostname, _port(ours)):
+            raise SourceError(
+                f"{self.site.tool} points to {asked.scheme}://{asked.hostname}, and no other host than its own is "
+                f"asked. Set {self.site.url_variable} to where {self.site.tool} is; trying again will not help."
+            )
+
+    def _try(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
+        with self._lock:
+            self._sent += 1
+        try:
+            response = super().send(request, *args, **options)
+            body = _body(response)
+        except RequestException as error:
+            raise self._fault(*next(fault for kind, fault in _NETWORK if isinstance(error, kind))) from None
+        if len(body) > LARGEST:
+            raise self._fault("too large", "a reply")
+        self._clock = _moment(response.headers.get("Date")) or self._clock
+        if not 200 <= response.status_code < 300:
+            raise self._status_fault(response, body)
+        try:
+            # The client libraries read the body from where requests keeps it.
+            response._content = clean(body)
+        except msgspec.DecodeError:
+            kind = response.headers.get("Content-Type", "no type")
+            raise self._fault("cut off" if "json" in kind else "not JSON", f"a reply of {kind}") from None
+        return response
+
+    def _fault(self, name: str, what: str) -> _Fault:
+        return _Fault(self._verdicts[name], what)
+
+    def _status_fault(self, response: Response, body: bytes) -> _Fault:
+        status, said = response.status_code, _words(body)
+        group = {3: "redirect", 5: "server"}.get(status // 100, "client")
+        code = next((code for code in _CODES if code in said), None)
+        verdict = self._verdicts[code or (status if status in self._verdicts else group)]
+        return _Fault(verdict, str(status), said, _seconds(response.headers.get("Retry-After"), self.clock))
+
+    def _wait(self, fault: _Fault, tries: int) -> float:
+        if fault.wait is not None:
+            return fault.wait
+        backed_off = min(self.patience.first_wait * 2.0 ** (tries - 1), self.patience.longest_wait)
+        return backed_off * random.uniform(0.5, 1.0)
+
+    def _error(self, request: PreparedRequest, fault: _Fault) -> SourceError:
+        site = self.site
+        meaning = fault.verdict.meaning.format(tool=site.tool, url_variable=site.url_variable, login=site.login)
+        said = f" ({self._redacted(fault.said)})" if fault.said else ""
+        hope = "trying again later can help" if fault.verdict.transient else "trying again will not help"
+        address = urlunsplit(urlsplit(request.url or "")._replace(query="", fragment=""))
+        return SourceError(f"{fault.what} from {address}{said}: {meaning}; {hope}.", transient=fault.verdict.transient)
+
+    def _redacted(self, said: str) -> str:
+        for secret in self._secrets():
+            said = said.replace(secret, "…") if secret else said
+        return said[:200]
+
+
+class HttpConnector(Connector):
+    """A connector that asks through one gate."""
+
+    gate: Gate
+
+    @property
+    def host(self) -> str:
+        return self.gate.site.host
+
+    @property
+    def requests(self) -> int:
+        return self.gate.requests
+
+    def decoded(self, response: Response, shape: type[T]) -> T:
+        """The reply as the vendor describes it, or an error that says that it is not."""
+        try:
+            return msgspec.json.decode(response.content, type=shape)
+        except msgspec.ValidationError as error:
+            raise self.surprise(response, str(error)) from None
+
+    def surprise(self, response: Response, why: str) -> SourceError:
+        address = urlunsplit(urlsplit(response.url)._replace(query=""))
+        return SourceError(
+            f"{self.gate.site.tool} gave an unexpected reply at {address}: {why}. Check {self.gate.site.url_variable}; "
+            "trying again later can help.",
+            transient=True,
+        )
+
+    def tried(self, subject: str, act: Callable[[], str]) -> Finding:
+        """What came of `act`, which returns what is good to know if it works."""
+        try:
+            return Finding(subject, True, act())
+        except SourceError as error:
+            return Finding(subject, False, str(error))
+
+
+_NETWORK: tuple[tuple[type[RequestException], tuple[str, str]], ...] = (
+    (exceptions.SSLError, ("certificate", "no reply")),
+    (exceptions.ReadTimeout, ("slow", "no reply")),
+    (exceptions.ChunkedEncodingError, ("cut off", "a reply")),
+    (exceptions.ContentDecodingError, ("cut off", "a reply")),
+    (RequestException, ("unreachable", "no reply")),
+)
+_CODES = ("REQUEST_LIMIT_EXCEEDED", "QUERY_TIMEOUT")  # vendors' own codes that say more than the status
+
+
+def _body(response: Response) -> bytes:
+    """The whole body, or a little more than the largest that is taken."""
+    pieces, size = [], 0
+    for piece in response.iter_content(1 << 20):
+        pieces.append(piece)
+        size += len(piece)
+        if size > LARGEST:
+            response.close()
+            break
+    return b"".join(pieces)
+
+
+def _words(body: bytes) -> str:
+    """What the vendor says about a fault, whatever keys it uses, in one line."""
+
+    def texts(value: Any) -> list[str]:
+        inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        return [value] if isinstance(value, str) else [text for each in inner for text in texts(each)]
+
+    try:
+        return " ".join(": ".join(texts(msgspec.json.decode(body))).split())
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _moment(header: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(header).astimezone(UTC) if header else None
+    except ValueError:
+        return None
+
+
+def _seconds(retry_after: str | None, now: datetime) -> float | None:
+    """Retry-After comes as seconds or as a moment."""
+    if retry_after and retry_after.strip().isdigit():
+        return float(retry_after)
+    moment = _moment(retry_after)
+    return max(0.0, (moment - now).total_seconds()) if moment else None
