@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -61,14 +62,25 @@ class Jira(Server):
     def error(self, status: int) -> Any:
         if status == 401:
             return {"message": "Client must be authenticated to access this resource.", "status-code": 401}
-        words = {403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 429: "Rate limit exceeded.", 503: "Service Unavailable"}
+        words = {
+            403: "Forbidden",
+            404: "Not Found",
+            405: "Method Not Allowed",
+            429: "Rate limit exceeded.",
+            503: "Service Unavailable",
+        }
         return {"errorMessages": [words.get(status, "Internal server error")], "errors": {}}
 
     def rate_limited(self, path: str = "", *, times: int = 1, retry_after: int = 1) -> None:
         """The next matching requests meet the burst limit."""
         reset = (self.world.now + timedelta(seconds=retry_after)).strftime("%Y-%m-%dT%H:%MZ")
         limits = {"X-RateLimit-Limit": str(self.burst_limit), "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
-        self.faults.answer(429, path, times=times, headers={"Retry-After": str(retry_after), "RateLimit-Reason": "jira-burst-based", **limits})
+        self.faults.answer(
+            429,
+            path,
+            times=times,
+            headers={"Retry-After": str(retry_after), "RateLimit-Reason": "jira-burst-based", **limits},
+        )
 
     def authenticate(self, request: Request) -> None:
         """Whoever sends no credentials is anonymous and sees nothing, with status 200; wrong ones are refused."""
@@ -90,13 +102,15 @@ class Jira(Server):
         asked = body if request.method == "POST" else _search_parameters(request)
         query = self._parsed(asked.get("jql") or "")
         if not query.clauses:
-            raise failure(400, "Unbounded JQL queries are not allowed here. Please add a search restriction to your query.")
+            raise failure(
+                400, "Unbounded JQL queries are not allowed here. Please add a search restriction to your query."
+            )
         fields = _flat(asked.get("fields") or ["id"])
         only_ids = set(fields) <= {"id", "key"}
         found = self._found(request, query)
         if asked.get("nextPageToken"):
             after = self._place(asked["nextPageToken"], asked.get("jql") or "")
-            found = [(place, issue) for place, issue in found if place > after]
+            found = found[bisect_right(found, after, key=lambda pair: pair[0]) :]
         size = self.page(min(int(asked.get("maxResults", 50)), 5000 if only_ids else 100))
         page = found[:size]
         issues = [self._bare(issue, fields) if only_ids else self.shown(issue, fields) for _, issue in page]
@@ -108,7 +122,9 @@ class Jira(Server):
     def count(self, request: Request, body: Any) -> Reply:
         query = self._parsed(body.get("jql") or "")
         if not query.clauses:
-            raise failure(400, "Unbounded JQL queries are not allowed here. Please add a search restriction to your query.")
+            raise failure(
+                400, "Unbounded JQL queries are not allowed here. Please add a search restriction to your query."
+            )
         return Reply({"count": len(self._found(request, query))})
 
     def gone(self, request: Request, body: Any) -> Reply:
@@ -121,8 +137,14 @@ class Jira(Server):
         found = {id: issue for id in asked if (issue := self._visible(request, str(id)))}
         unique = {issue["id"]: issue for issue in found.values()}
         fields = _flat(body.get("fields") or ["*all"])
-        missing = [{"id": str(id), "errorMessage": "Issue does not exist or you do not have permission to see it."} for id in asked if id not in found]
-        return Reply({"issues": [self.shown(unique[id], fields) for id in sorted(unique, key=int)], "issueErrors": missing})
+        missing = [
+            {"id": str(id), "errorMessage": "Issue does not exist or you do not have permission to see it."}
+            for id in asked
+            if id not in found
+        ]
+        return Reply(
+            {"issues": [self.shown(unique[id], fields) for id in sorted(unique, key=int)], "issueErrors": missing}
+        )
 
     def issue(self, request: Request, body: Any) -> Reply:
         issue = self._visible(request, request.path_params["key"])
@@ -137,7 +159,15 @@ class Jira(Server):
             raise failure(400, str(error)) from None
 
     def _found(self, request: Request, query: jql.Query) -> list[tuple[Any, Record]]:
-        """(place in the order, issue). Changes younger than the index lag hide their issue from search."""
+        """(place in the order, issue), remembered while nothing changes, so that deep paging stays quick."""
+        asker = (request.state.known, self.time_zone, self.index_lag, *sorted(self.hidden_projects))
+        found: list[tuple[Any, Record]] = self.world.derived(
+            "issue", (query, self.world.now, asker), lambda: self._search(request, query)
+        )
+        return found
+
+    def _search(self, request: Request, query: jql.Query) -> list[tuple[Any, Record]]:
+        """Changes younger than the index lag hide their issue from search."""
         zone, now = ZoneInfo(self.time_zone), self.world.now
         try:
             tests = [jql.holds(clause, zone, now, self.world.issue_ids) for clause in query.clauses]
@@ -147,7 +177,10 @@ class Jira(Server):
         issues = (issue for issue in self._browsable(request) if issue["fields"]["updated"] <= indexed)
         found = [issue for issue in issues if all(test(issue) for test in tests)]
         order = query.order or (("created", True),)
-        placed = [([_place(jql.value(issue, field), down) for field, down in order] + [int(issue["id"])], issue) for issue in found]
+        placed = [
+            ([_place(jql.value(issue, field), down) for field, down in order] + [int(issue["id"])], issue)
+            for issue in found
+        ]
         return sorted(placed, key=lambda pair: pair[0])
 
     def _browsable(self, request: Request) -> Iterator[Record]:
@@ -159,7 +192,12 @@ class Jira(Server):
     def _visible(self, request: Request, id_or_key: str) -> Record | None:
         """By id, by key, or by a key that it had before it moved."""
         issue = self.world.issues.get(self.world.issue_ids.get(id_or_key.upper(), id_or_key))
-        if issue is None or "_deleted_at" in issue or issue["fields"]["project"]["key"] in self.hidden_projects or not request.state.known:
+        if (
+            issue is None
+            or "_deleted_at" in issue
+            or issue["fields"]["project"]["key"] in self.hidden_projects
+            or not request.state.known
+        ):
             return None
         return issue
 
@@ -179,9 +217,16 @@ class Jira(Server):
     def shown(self, issue: Record, fields: Sequence[str]) -> Record:
         """The issue as the API gives it: timestamps in the user's zone, people and other issues in short."""
         values = issue["fields"]
-        wanted = values.keys() if not fields or {"*all", "*navigable"} & set(fields) else [name for name in fields if name in values]
+        wanted = (
+            values.keys()
+            if not fields or {"*all", "*navigable"} & set(fields)
+            else [name for name in fields if name in values]
+        )
         wanted = [name for name in wanted if f"-{name}" not in fields]
-        return {**self._bare(issue, ["id", "key"]), "fields": {name: self._field(name, values[name]) for name in wanted}}
+        return {
+            **self._bare(issue, ["id", "key"]),
+            "fields": {name: self._field(name, values[name]) for name in wanted},
+        }
 
     def _bare(self, issue: Record, fields: Sequence[str]) -> Record:
         if "key" not in fields:
@@ -197,7 +242,9 @@ class Jira(Server):
         if name in ("assignee", "reporter", "creator"):
             return self.person(value)
         if name == "project":
-            return {key: value[key] for key in ("id", "key", "name", "projectTypeKey", "simplified")} | {"self": f"{self.base_url}{_API}/project/{value['id']}"}
+            return {key: value[key] for key in ("id", "key", "name", "projectTypeKey", "simplified")} | {
+                "self": f"{self.base_url}{_API}/project/{value['id']}"
+            }
         if name == "fixVersions":
             return [self._version(id) for id in value]
         if name == "parent":
@@ -224,20 +271,34 @@ class Jira(Server):
 
     def _short(self, id: str) -> Record:
         issue = self.world.issues[id]
-        fields = {name: self._field(name, issue["fields"][name]) for name in ("summary", "status", "priority", "issuetype")}
+        fields = {
+            name: self._field(name, issue["fields"][name]) for name in ("summary", "status", "priority", "issuetype")
+        }
         return {"id": id, "key": issue["key"], "self": f"{self.base_url}{_API}/issue/{id}", "fields": fields}
 
     def _link(self, link: Record) -> Record:
         type = {"id": "10003", "name": "Polaris work item link", "inward": "is implemented by", "outward": "implements"}
-        return {"id": link["id"], "self": f"{self.base_url}{_API}/issueLink/{link['id']}", "type": type, link["direction"]: self._short(link["issue"])}
+        return {
+            "id": link["id"],
+            "self": f"{self.base_url}{_API}/issueLink/{link['id']}",
+            "type": type,
+            link["direction"]: self._short(link["issue"]),
+        }
 
     # everything else ------------------------------------------------------------------------------------------------
 
     def projects(self, request: Request, body: Any) -> Reply:
-        visible = [p for p in self.world.alive("project") if p["key"] not in self.hidden_projects and request.state.known]
-        start, size = int(request.query_params.get("startAt", 0)), self.page(min(100, int(request.query_params.get("maxResults", 50))))
+        visible = [
+            p for p in self.world.alive("project") if p["key"] not in self.hidden_projects and request.state.known
+        ]
+        start, size = (
+            int(request.query_params.get("startAt", 0)),
+            self.page(min(100, int(request.query_params.get("maxResults", 50)))),
+        )
         expand = request.query_params.get("expand", "")
-        values = [self._project(project, expand) for project in sorted(visible, key=lambda p: p["key"])[start : start + size]]
+        values = [
+            self._project(project, expand) for project in sorted(visible, key=lambda p: p["key"])[start : start + size]
+        ]
         here = f"{self.base_url}{_API}/project/search?maxResults={size}&startAt="
         reply: Record = {"self": f"{here}{start}", "maxResults": size, "startAt": start, "total": len(visible), "isLast": start + size >= len(visible), "values": values}  # fmt: skip
         if not reply["isLast"]:
@@ -245,7 +306,11 @@ class Jira(Server):
         return Reply(reply)
 
     def _project(self, project: Record, expand: str) -> Record:
-        shown = {key: project[key] for key in ("id", "key", "name", "projectTypeKey", "style", "simplified", "isPrivate") if key in project}
+        shown = {
+            key: project[key]
+            for key in ("id", "key", "name", "projectTypeKey", "style", "simplified", "isPrivate")
+            if key in project
+        }
         if project["archived"]:
             shown["archived"] = True  # the vendor leaves it out of living projects
         if "lead" in expand:
@@ -255,7 +320,10 @@ class Jira(Server):
                 "avatarUrls": {}, "entityId": f"00000000-0000-0000-0000-0000000{project['id']}", "properties": {}, **shown, **category}  # fmt: skip
 
     def fields(self, request: Request, body: Any) -> Reply:
-        shown = [{key: value for key, value in field.items() if not key.startswith("_")} for field in self.world.alive("field")]
+        shown = [
+            {key: value for key, value in field.items() if not key.startswith("_")}
+            for field in self.world.alive("field")
+        ]
         return Reply([field for field in shown if request.state.known or not field["custom"]])
 
     def myself(self, request: Request, body: Any) -> Reply:
@@ -279,7 +347,11 @@ class Jira(Server):
         asked = [key for key in request.query_params.get("permissions", "").split(",") if key]
         unknown = [key for key in asked if key not in _PERMISSIONS]
         if unknown or not asked:
-            raise failure(400, *(f"Unrecognized permission '{key}'" for key in unknown), *(() if asked else ("The 'permissions' query parameter is required.",)))
+            raise failure(
+                400,
+                *(f"Unrecognized permission '{key}'" for key in unknown),
+                *(() if asked else ("The 'permissions' query parameter is required.",)),
+            )
         have = {key: {"id": str(place), "key": key, "name": key.replace("_", " ").title(), "type": "PROJECT", "description": "",
                       "havePermission": request.state.known and key == "BROWSE_PROJECTS"} for place, key in enumerate(_PERMISSIONS, 10)}  # fmt: skip
         return Reply({"permissions": {key: have[key] for key in asked}})

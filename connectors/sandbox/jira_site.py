@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 STORY_POINTS, PRODUCT_AREA, CUSTOMER = "customfield_10028", "customfield_10050", "customfield_10051"
 EPIC_LINK, SPRINT, RANK, FLAGGED = "customfield_10014", "customfield_10020", "customfield_10019", "customfield_10021"
 
-_CATEGORIES = {"new": (2, "blue-gray", "To Do"), "indeterminate": (4, "yellow", "In Progress"), "done": (3, "green", "Done")}
+_CATEGORIES = {
+    "new": (2, "blue-gray", "To Do"),
+    "indeterminate": (4, "yellow", "In Progress"),
+    "done": (3, "green", "Done"),
+}
 
 
 def _named(first: int, **more: Any) -> Any:
-    return {name: {"id": str(first + place), "name": name, **values} for place, (name, values) in enumerate(more.items())}
+    return {
+        name: {"id": str(first + place), "name": name, **values} for place, (name, values) in enumerate(more.items())
+    }
 
 
 def _status(key: str) -> Record:
@@ -28,13 +34,25 @@ def _status(key: str) -> Record:
 
 STATUSES: dict[str, Record] = _named(
     10000,
-    **{"To Do": _status("new"), "In Progress": _status("indeterminate"), "In Review": _status("indeterminate"), "Done": _status("done")},
-    **{"Parking lot": _status("new"), "Planned": _status("indeterminate"), "Delivered": _status("done"), "Archived": _status("done")},
+    **{
+        "To Do": _status("new"),
+        "In Progress": _status("indeterminate"),
+        "In Review": _status("indeterminate"),
+        "Done": _status("done"),
+    },
+    **{
+        "Parking lot": _status("new"),
+        "Planned": _status("indeterminate"),
+        "Delivered": _status("done"),
+        "Archived": _status("done"),
+    },
 )
 PRIORITIES: dict[str, Record] = _named(1, Highest={}, High={}, Medium={}, Low={}, Lowest={})
 RESOLUTIONS: dict[str, Record] = _named(10000, **{"Done": {}, "Won't Do": {}, "Duplicate": {}})
 _LEVELS = {"Epic": 1, "Idea": 0, "New Feature": 0, "Story": 0, "Task": 0, "Bug": 0}
-ISSUE_TYPES: dict[str, Record] = _named(10001, **{name: {"subtask": False, "hierarchyLevel": level} for name, level in _LEVELS.items()})
+ISSUE_TYPES: dict[str, Record] = _named(
+    10001, **{name: {"subtask": False, "hierarchyLevel": level} for name, level in _LEVELS.items()}
+)
 _CHOICES = {"status": STATUSES, "priority": PRIORITIES, "resolution": RESOLUTIONS, "issuetype": ISSUE_TYPES}
 _RESOLVED_AS = {"Done": "Done", "Delivered": "Done", "Archived": "Won't Do"}
 
@@ -56,11 +74,19 @@ def text(*paragraphs: str) -> Record:
 
 
 def create(world: World, kind: str, at: datetime, fields: dict[str, Any]) -> Record:
-    return {"project": _project, "field": _field, "version": _version, "jira_user": _user, "issue": _issue}[kind](world, at, fields)
+    return {"project": _project, "field": _field, "version": _version, "jira_user": _user, "issue": _issue}[kind](
+        world, at, fields
+    )
 
 
 def _project(world: World, at: datetime, fields: dict[str, Any]) -> Record:
-    defaults = {"projectTypeKey": "software", "style": "classic", "simplified": False, "isPrivate": False, "archived": False}
+    defaults = {
+        "projectTypeKey": "software",
+        "style": "classic",
+        "simplified": False,
+        "isPrivate": False,
+        "archived": False,
+    }
     return {"id": str(world.number("project", 10000)), **defaults, "components": [], **fields}
 
 
@@ -68,7 +94,15 @@ def _field(world: World, at: datetime, fields: dict[str, Any]) -> Record:
     key = fields["id"]
     custom = key.startswith("customfield_")
     clauses = [f"cf[{key[12:]}]", fields["name"]] if custom else [key]
-    return {"key": key, "custom": custom, "orderable": True, "navigable": True, "searchable": True, "clauseNames": clauses, **fields}
+    return {
+        "key": key,
+        "custom": custom,
+        "orderable": True,
+        "navigable": True,
+        "searchable": True,
+        "clauseNames": clauses,
+        **fields,
+    }
 
 
 def _version(world: World, at: datetime, fields: dict[str, Any]) -> Record:
@@ -77,7 +111,13 @@ def _version(world: World, at: datetime, fields: dict[str, Any]) -> Record:
 
 def _user(world: World, at: datetime, fields: dict[str, Any]) -> Record:
     account_id = f"712020:{world.random.getrandbits(96):024x}"
-    return {"accountId": account_id, "accountType": "atlassian", "active": True, "timeZone": "Europe/Copenhagen", **fields}
+    return {
+        "accountId": account_id,
+        "accountType": "atlassian",
+        "active": True,
+        "timeZone": "Europe/Copenhagen",
+        **fields,
+    }
 
 
 def _issue(world: World, at: datetime, fields: dict[str, Any]) -> Record:
@@ -106,7 +146,11 @@ def change(world: World, kind: str, record: Record, at: datetime, fields: dict[s
     values = record["fields"]
     unknown = fields.keys() - values.keys()
     if unknown or "project" in fields:
-        raise KeyError(f"an issue has no field {', '.join(sorted(unknown))}" if unknown else "an issue changes its project by move()")
+        raise KeyError(
+            f"an issue has no field {', '.join(sorted(unknown))}"
+            if unknown
+            else "an issue changes its project by move()"
+        )
     for name, value in fields.items():
         if name == "status":
             _enter(values, STATUSES[value], at)

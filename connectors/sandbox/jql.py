@@ -108,7 +108,9 @@ class _Parser:
                 order.append((name, self.take("desc") or (not self.take("asc") and name in _DATED)))
                 more = self.take(",")
         if self.place < len(self.tokens):
-            raise Malformed(f"Error in the JQL Query: Expecting either 'OR' or 'AND' but got '{self.tokens[self.place][1]}'.")
+            raise Malformed(
+                f"Error in the JQL Query: Expecting either 'OR' or 'AND' but got '{self.tokens[self.place][1]}'."
+            )
         return Query(tuple(clauses), tuple(order))
 
     def clause(self) -> Clause:
@@ -142,7 +144,11 @@ class _Parser:
         return self.tokens[self.place - 1]
 
     def ahead(self, word: str) -> bool:
-        return self.place < len(self.tokens) and self.tokens[self.place][0] != "string" and self.tokens[self.place][1].lower() == word
+        return (
+            self.place < len(self.tokens)
+            and self.tokens[self.place][0] != "string"
+            and self.tokens[self.place][1].lower() == word
+        )
 
     def take(self, word: str) -> bool:
         here = self.ahead(word)

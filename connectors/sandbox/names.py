@@ -13,9 +13,54 @@ VENDOR = "Quillmere Software"
 VENDOR_DOMAIN = "quillmere-software.com"
 JIRA_SITE = "https://quillmere.atlassian.net"  # as people paste it, whatever port the stand-in listens on
 
-_STARTS = """Vel Tarn Ostre Quor Brin Kestra Morv Sund Halvo Erst Grund Lavis Pell Wex Orla Thum Yarra Cald Fjel Nord Zell
-Arken Bost Dram""".split()
-_ENDS = "mar holt vik vane del lund ald rel rix haven brook stad wick dale mond feld quist berg havn gate".split()
+_STARTS = [
+    "Vel",
+    "Tarn",
+    "Ostre",
+    "Quor",
+    "Brin",
+    "Kestra",
+    "Morv",
+    "Sund",
+    "Halvo",
+    "Erst",
+    "Grund",
+    "Lavis",
+    "Pell",
+    "Wex",
+    "Orla",
+    "Thum",
+    "Yarra",
+    "Cald",
+    "Fjel",
+    "Nord",
+    "Zell",
+    "Arken",
+    "Bost",
+    "Dram",
+]
+_ENDS = [
+    "mar",
+    "holt",
+    "vik",
+    "vane",
+    "del",
+    "lund",
+    "ald",
+    "rel",
+    "rix",
+    "haven",
+    "brook",
+    "stad",
+    "wick",
+    "dale",
+    "mond",
+    "feld",
+    "quist",
+    "berg",
+    "havn",
+    "gate",
+]
 
 INDUSTRIES = {  # Salesforce's Industry → the words such companies carry in their names
     "Transportation": ("Logistics", "Freight", "Shipping"),
@@ -46,27 +91,129 @@ COUNTRIES = {  # country → legal form, top-level domain, city
     "Canada": ("Corp.", "com", "Halifax"),
     "Australia": ("Pty Ltd", "com.au", "Adelaide"),
 }
-FIRST_NAMES = """Amina Anders Aoife Bram Carla Chidi Daniela Dmitri Elif Emil Fatima Gideon Hana Ibrahim Ingrid Jonas Kaito
-Katarzyna Leila Lars Mateo Mei Nadia Niels Olumide Petra Priya Rasmus Rosa Sanne Sofia Tariq Tomás Ulrike Viktor Wanjiru Yusuf
-Zoë""".split()
-LAST_NAMES = """Achterberg Almgren Bakare Brandvold Castellane Dahlquist Eberhart Farouk Grønvold Haldane Iversholm Janowicz
-Kaltenberg Lindqvist Marchetto Nakagome Okonjo Pedrazzi Quistgaard Rahmani Sandoval Thorvaldsen Umarov Vandersteen Wexelblatt
-Yamashiro Zielonka""".split()
+FIRST_NAMES = [
+    "Amina",
+    "Anders",
+    "Aoife",
+    "Bram",
+    "Carla",
+    "Chidi",
+    "Daniela",
+    "Dmitri",
+    "Elif",
+    "Emil",
+    "Fatima",
+    "Gideon",
+    "Hana",
+    "Ibrahim",
+    "Ingrid",
+    "Jonas",
+    "Kaito",
+    "Katarzyna",
+    "Leila",
+    "Lars",
+    "Mateo",
+    "Mei",
+    "Nadia",
+    "Niels",
+    "Olumide",
+    "Petra",
+    "Priya",
+    "Rasmus",
+    "Rosa",
+    "Sanne",
+    "Sofia",
+    "Tariq",
+    "Tomás",
+    "Ulrike",
+    "Viktor",
+    "Wanjiru",
+    "Yusuf",
+    "Zoë",
+]
+LAST_NAMES = [
+    "Achterberg",
+    "Almgren",
+    "Bakare",
+    "Brandvold",
+    "Castellane",
+    "Dahlquist",
+    "Eberhart",
+    "Farouk",
+    "Grønvold",
+    "Haldane",
+    "Iversholm",
+    "Janowicz",
+    "Kaltenberg",
+    "Lindqvist",
+    "Marchetto",
+    "Nakagome",
+    "Okonjo",
+    "Pedrazzi",
+    "Quistgaard",
+    "Rahmani",
+    "Sandoval",
+    "Thorvaldsen",
+    "Umarov",
+    "Vandersteen",
+    "Wexelblatt",
+    "Yamashiro",
+    "Zielonka",
+]
 JOB_TITLES = """Head of Operations|Operations Analyst|IT Manager|Chief Information Officer|Support Lead|Finance Director
 Planning Manager|Data Engineer|Procurement Lead|Process Owner""".replace("\n", "|").split("|")
 FREE_MAIL = ("gmail.com", "outlook.com", "web.de")
 
 PRODUCT_AREAS = ("Planning", "Reporting", "Integrations", "Access", "Mobile", "Billing")
 FEATURES = {  # product area → things that customers ask for
-    "Planning": ("Capacity planning across sites", "Recurring schedules", "What-if scenarios", "Shift swap approvals", "Calendar overlays"),
-    "Reporting": ("Scheduled report export", "Custom dashboards", "Year-over-year comparison", "Row-level drill-down", "Shared report folders"),
-    "Integrations": ("Outbound webhooks", "Data warehouse export", "ERP connector", "Bulk import API", "Event streaming"),
+    "Planning": (
+        "Capacity planning across sites",
+        "Recurring schedules",
+        "What-if scenarios",
+        "Shift swap approvals",
+        "Calendar overlays",
+    ),
+    "Reporting": (
+        "Scheduled report export",
+        "Custom dashboards",
+        "Year-over-year comparison",
+        "Row-level drill-down",
+        "Shared report folders",
+    ),
+    "Integrations": (
+        "Outbound webhooks",
+        "Data warehouse export",
+        "ERP connector",
+        "Bulk import API",
+        "Event streaming",
+    ),
     "Access": ("Single sign-on with SAML", "Role-based permissions", "Audit log", "SCIM provisioning", "IP allow list"),
     "Mobile": ("Offline mode", "Push notifications", "Barcode scanning", "Tablet layout", "Photo attachments"),
-    "Billing": ("Invoice splitting", "Multi-currency price lists", "Usage alerts", "Purchase order field", "Cost centres"),
+    "Billing": (
+        "Invoice splitting",
+        "Multi-currency price lists",
+        "Usage alerts",
+        "Purchase order field",
+        "Cost centres",
+    ),
 }
-TASKS = ("Add endpoint for", "Write migration for", "Design review of", "Document", "Add telemetry to", "Load test", "Handle time zones in")
-BUGS = ("Timeout when saving", "Wrong totals in", "Blank page after opening", "Duplicate rows in", "Slow loading of", "Error 500 in")
+TASKS = (
+    "Add endpoint for",
+    "Write migration for",
+    "Design review of",
+    "Document",
+    "Add telemetry to",
+    "Load test",
+    "Handle time zones in",
+)
+BUGS = (
+    "Timeout when saving",
+    "Wrong totals in",
+    "Blank page after opening",
+    "Duplicate rows in",
+    "Slow loading of",
+    "Error 500 in",
+)
 COMPLAINTS = (
     "Cannot export the weekly overview", "Totals differ between screen and export", "Users are logged out at random",
     "How do I add a second site?", "Import stops at row 1,000", "Notifications arrive twice", "Please add a filter by region",
@@ -74,7 +221,13 @@ COMPLAINTS = (
     "Search finds nothing", "Wish: approve shifts on the phone", "API answers 500", "Special characters break the UTF-8 import",
 )  # fmt: skip
 LOSS_REASONS = ("Price", "Missing feature", "No decision", "Competitor", "Timing")
-NEXT_STEPS = ("Send revised proposal", "Security review with IT", "Call with procurement", "Pilot debrief", "Await budget approval")
+NEXT_STEPS = (
+    "Send revised proposal",
+    "Security review with IT",
+    "Call with procurement",
+    "Pilot debrief",
+    "Await budget approval",
+)
 
 
 def companies(random: random.Random) -> Iterator[tuple[str, str, str, str]]:
@@ -97,9 +250,15 @@ def companies(random: random.Random) -> Iterator[tuple[str, str, str, str]]:
         yield f"{stem} {word} {legal_form}", f"{label}.{top_level}", industry, country
 
 
+def person(random: random.Random) -> tuple[str, str]:
+    return random.choice(FIRST_NAMES), random.choice(LAST_NAMES)
+
+
 def as_typed(random: random.Random, domain: str) -> str:
     """A web address the way people type it into a form."""
-    return random.choice(("https://www.{}", "http://{}/", "www.{}", "{}", "https://{}/en/home", "HTTPS://WWW.{}/")).format(domain)
+    return random.choice(
+        ("https://www.{}", "http://{}/", "www.{}", "{}", "https://{}/en/home", "HTTPS://WWW.{}/")
+    ).format(domain)
 
 
 def address(first: str, last: str, domain: str) -> str:

@@ -38,8 +38,8 @@ class Salesforce(Server):
     daily_requests = 100_000
     visibility_lag = timedelta(0)  # rows younger than this are not visible yet
 
-    def __init__(self, world: World, public_key: str | None = None) -> None:
-        self.public_key = public_key
+    def __init__(self, world: World) -> None:
+        self.public_key: str | None = None
         self.hidden: set[str] = set()  # such as "Opportunity.Loss_Reason__c"
         self.used = 18
         self._sessions: set[str] = set()
@@ -48,18 +48,18 @@ class Salesforce(Server):
         super().__init__(world)
 
     def paths(self) -> Paths:
-        return (
-            ("POST", "/services/oauth2/token", self.token),
-            ("GET", f"{_DATA}/query", self.query),
-            ("GET", f"{_DATA}/queryAll", self.query),
-            ("GET", f"{_DATA}/query/{{locator}}", self.query_more),
-            ("GET", f"{_DATA}/queryAll/{{locator}}", self.query_more),
-            ("GET", f"{_DATA}/sobjects", self.sobjects),
-            ("GET", f"{_DATA}/sobjects/{{name}}/describe", self.describe),
-            ("GET", f"{_DATA}/sobjects/{{name}}/deleted", self.deleted),
-            ("GET", f"{_DATA}/sobjects/{{name}}/deleted/", self.deleted),
-            ("GET", f"{_DATA}/limits", self.limits),
+        plain = (
+            ("/query", self.query),
+            ("/queryAll", self.query),
+            ("/query/{locator}", self.query_more),
+            ("/queryAll/{locator}", self.query_more),
+            ("/sobjects", self.sobjects),
+            ("/sobjects/{name}/describe", self.describe),
+            ("/sobjects/{name}/deleted", self.deleted),
+            ("/limits", self.limits),
         )
+        data = (("GET", _DATA + path + end, handler) for path, handler in plain for end in ("", "/"))
+        return ("POST", "/services/oauth2/token", self.token), *data
 
     def error(self, status: int) -> Any:
         code, message = {
@@ -97,7 +97,7 @@ class Salesforce(Server):
         form = {name: values[0] for name, values in parse_qs(body.decode() if isinstance(body, bytes) else "").items()}
         grant = form.get("grant_type")
         if grant == "client_credentials":
-            self._check_secret(request, form)
+            self._check_secret(form)
         elif grant == "urn:ietf:params:oauth:grant-type:jwt-bearer":
             self._check_assertion(form.get("assertion", ""))
         else:
@@ -112,7 +112,7 @@ class Salesforce(Server):
              "token_type": "Bearer", "issued_at": issued, "api_instance_url": self.base_url}
         )  # fmt: skip
 
-    def _check_secret(self, request: Request, form: Mapping[str, str]) -> None:
+    def _check_secret(self, form: Mapping[str, str]) -> None:
         if form.get("client_id") != CLIENT_ID:
             raise Refused(400, {"error": "invalid_client_id", "error_description": "client identifier invalid"})
         if form.get("client_secret") != CLIENT_SECRET:
@@ -122,7 +122,9 @@ class Salesforce(Server):
         """Signature, issuer, subject and audience as Salesforce checks them, and an expiry at most five minutes ahead."""
         audiences = ["https://login.salesforce.com", "https://test.salesforce.com", self.base_url]
         try:
-            claims = jwt.decode(assertion, self.public_key or "", ["RS256"], audience=audiences, options={"verify_exp": False})
+            claims = jwt.decode(
+                assertion, self.public_key or "", ["RS256"], audience=audiences, options={"verify_exp": False}
+            )
         except (jwt.InvalidTokenError, ValueError) as error:
             wrong = "audience is invalid" if isinstance(error, jwt.InvalidAudienceError) else "invalid assertion"
             raise Refused(400, {"error": "invalid_grant", "error_description": wrong}) from None
@@ -131,7 +133,9 @@ class Salesforce(Server):
         if claims.get("sub") != USERNAME:
             raise Refused(400, {"error": "invalid_grant", "error_description": "user hasn't approved this consumer"})
         # The client signs by its own clock, which is the machine's or the world's.
-        if not any(0 < float(claims.get("exp", 0)) - clock <= 310 for clock in (time.time(), self.world.now.timestamp())):
+        if not any(
+            0 < float(claims.get("exp", 0)) - clock <= 310 for clock in (time.time(), self.world.now.timestamp())
+        ):
             raise Refused(400, {"error": "invalid_grant", "error_description": "expired authorization code"})
 
     # objects --------------------------------------------------------------------------------------------------------
@@ -157,17 +161,34 @@ class Salesforce(Server):
         if start >= end:
             raise failure(400, "INVALID_REPLICATION_DATE", "startDate before org creation date or after endDate")
         if start < earliest:
-            raise failure(400, "INVALID_REPLICATION_DATE", f"start date cannot be before {salesforce_org.time(earliest)}")
-        gone = [r for r in self._rows(object) if r.get("IsDeleted") and start <= datetime.fromisoformat(r["_deleted_at"]) < end]
-        records = [{"id": r["Id"], "deletedDate": salesforce_org.time(datetime.fromisoformat(r["_deleted_at"]))} for r in gone]
+            raise failure(
+                400, "INVALID_REPLICATION_DATE", f"start date cannot be before {salesforce_org.time(earliest)}"
+            )
+        gone = [
+            r
+            for r in self._rows(object)
+            if r.get("IsDeleted") and start <= datetime.fromisoformat(r["_deleted_at"]) < end
+        ]
+        records = [
+            {"id": r["Id"], "deletedDate": salesforce_org.time(datetime.fromisoformat(r["_deleted_at"]))} for r in gone
+        ]
         covered = min(end, self.world.now.replace(second=0, microsecond=0))
         return Reply(
-            {"deletedRecords": records, "earliestDateAvailable": salesforce_org.time(earliest), "latestDateCovered": salesforce_org.time(covered)}
+            {
+                "deletedRecords": records,
+                "earliestDateAvailable": salesforce_org.time(earliest),
+                "latestDateCovered": salesforce_org.time(covered),
+            }
         )
 
     def limits(self, request: Request, body: Any) -> Reply:
         left = self.daily_requests - self.used
-        return Reply({"DailyApiRequests": {"Max": self.daily_requests, "Remaining": left}, "DailyBulkV2QueryJobs": {"Max": 10_000, "Remaining": 10_000}})
+        return Reply(
+            {
+                "DailyApiRequests": {"Max": self.daily_requests, "Remaining": left},
+                "DailyBulkV2QueryJobs": {"Max": 10_000, "Remaining": 10_000},
+            }
+        )
 
     # queries --------------------------------------------------------------------------------------------------------
 
@@ -177,7 +198,7 @@ class Salesforce(Server):
         except soql.Malformed as error:
             raise failure(400, "MALFORMED_QUERY", str(error)) from None
         object, fields = self._resolve(query)
-        with_deleted = request.url.path.endswith("/queryAll")
+        with_deleted = request.url.path.rstrip("/").endswith("/queryAll")
         rows = [row for row in self._rows(object) if with_deleted or not row.get("IsDeleted")]
         if self.visibility_lag:
             latest = salesforce_org.time(self.world.now - self.visibility_lag)
@@ -192,13 +213,13 @@ class Salesforce(Server):
         size = self.page(min(2000, max(200, _batch_size(request))))
         shown = soql.Query(fields, object.name)
         ids = [row["Id"] for row in rows]
-        return self._page("0", (shown, ids, size), 0, request.url.path.rsplit("/", 1)[1])
+        return self._page("0", (shown, ids, size), 0, request.url.path.rstrip("/").rsplit("/", 1)[1])
 
     def query_more(self, request: Request, body: Any) -> Reply:
         locator, _, start = request.path_params["locator"].rpartition("-")
         if locator not in self._cursors or not start.isdigit():
             raise failure(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
-        return self._page(locator, self._cursors[locator], int(start), request.url.path.split("/")[-2])
+        return self._page(locator, self._cursors[locator], int(start), request.url.path.split("/")[4])
 
     def _page(self, locator: str, cursor: tuple[soql.Query, list[str], int], start: int, verb: str) -> Reply:
         """The rows are chosen once; their values are read page by page."""
@@ -226,7 +247,11 @@ class Salesforce(Server):
             field = self._field(object, condition.field)
             for literal in condition.values:
                 if literal.kind not in ("null", *_LITERALS.get(field.type, ("string",))):
-                    quoted = "should not be enclosed in quotes" if literal.kind == "string" else "should be enclosed in quotes"
+                    quoted = (
+                        "should not be enclosed in quotes"
+                        if literal.kind == "string"
+                        else "should be enclosed in quotes"
+                    )
                     raise failure(400, "INVALID_FIELD", f"{condition.field} {condition.sign} {literal.value}\n^\nERROR at Row:1:Column:1\nvalue of filter criterion for field '{field.name}' must be of type {field.type} and {quoted}")  # fmt: skip
         return object, fields
 

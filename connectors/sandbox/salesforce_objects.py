@@ -5,7 +5,8 @@ Here belongs the org's schema. Not here: records, queries or endpoints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +38,26 @@ class Object:
 
 def _billing_address(world: World, account: Record) -> Record:
     parts = {name.lower(): account[f"Billing{name}"] for name in ("City", "Country", "Street")}
-    return {**parts, "postalCode": account["BillingPostalCode"], "state": None, "geocodeAccuracy": None, "latitude": None, "longitude": None}
+    return {
+        **parts,
+        "postalCode": account["BillingPostalCode"],
+        "state": None,
+        "geocodeAccuracy": None,
+        "latitude": None,
+        "longitude": None,
+    }
 
 
 def _open_pipeline(world: World, account: Record) -> float:
-    open_deals = (deal for deal in world.alive("opportunity") if deal["AccountId"] == account["Id"] and not deal["IsClosed"])
-    return sum(deal["Amount"] or 0.0 for deal in open_deals)
+    def by_account() -> dict[str, float]:
+        sums: dict[str, float] = {}
+        for deal in world.alive("opportunity"):
+            if not deal["IsClosed"]:
+                sums[deal["AccountId"]] = sums.get(deal["AccountId"], 0.0) + (deal["Amount"] or 0.0)
+        return sums
+
+    sums: dict[str, float] = world.derived("opportunity", "open pipeline", by_account)
+    return sums.get(account["Id"], 0.0)
 
 
 def _object(name: str, label: str, kind: str | None, fields: str, *more: Field) -> Object:
@@ -89,7 +104,7 @@ _SOAP = {"id": "tns:ID", "reference": "tns:ID", "currency": "xsd:double", "perce
          "base64": "xsd:base64Binary", "address": "urn:address", "boolean": "xsd:boolean", "int": "xsd:int", "date": "xsd:date"}  # fmt: skip
 
 
-def describe(object: Object, hidden: Set[str]) -> tuple[Record, Record]:
+def describe(object: Object, hidden: AbstractSet[str]) -> tuple[Record, Record]:
     """The whole description and the short one of the list. Hidden fields are missing without a word, as the vendor does it."""
     short: Record = {
         "name": object.name, "label": object.label, "labelPlural": object.label + "s", "custom": object.name.endswith("__c"),

@@ -60,7 +60,9 @@ def long_id(short: str) -> str:
     """The 18-character form of a 15-character id: each of the last three says which of five characters are upper case."""
     suffix = ""
     for block in (short[:5], short[5:10], short[10:15]):
-        suffix += "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[sum(1 << place for place, character in enumerate(block) if "A" <= character <= "Z")]
+        suffix += "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[
+            sum(1 << place for place, character in enumerate(block) if "A" <= character <= "Z")
+        ]
     return short + suffix
 
 
@@ -78,7 +80,13 @@ def create(world: World, kind: str, at: datetime, fields: dict[str, Any]) -> Rec
         record["IsDeleted"] = False
     record |= _DEFAULTS[kind]
     creator = fields.get("OwnerId") or next(iter(world.salesforce_users), record["Id"])
-    record |= {"CreatedDate": time(at), "CreatedById": creator, "LastModifiedDate": None, "LastModifiedById": creator, "SystemModstamp": None}
+    record |= {
+        "CreatedDate": time(at),
+        "CreatedById": creator,
+        "LastModifiedDate": None,
+        "LastModifiedById": creator,
+        "SystemModstamp": None,
+    }
     change(world, kind, record, at, fields)
     return record
 

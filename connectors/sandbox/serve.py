@@ -79,7 +79,9 @@ def serve(world: World, ports: Sequence[int] | None = None) -> Iterator[Running]
 def main(world: World, ports: Sequence[int] = PORTS) -> None:
     """Serves until interrupted, and prints the variables in a shell's words."""
     with serve(world, ports) as running:
-        print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in running.environment.items()), flush=True)
+        print(
+            "\n".join(f"export {name}={shlex.quote(value)}" for name, value in running.environment.items()), flush=True
+        )
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
@@ -91,17 +93,22 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope[TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]
+        scope: Any = self.scope
+        scope[TRANSPORT] = self.transport
 
 
 def _start(server: Server, port: int) -> tuple[uvicorn.Server, threading.Thread]:
     listener = socket.create_server(("127.0.0.1", port))
     server.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     app: Any = server
-    config = uvicorn.Config(app, http=_Protocol, lifespan="off", log_config=None, access_log=False, date_header=False, server_header=False)
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    config = uvicorn.Config(
+        app, http=_Protocol, lifespan="off", log_config=None, access_log=False, date_header=False, server_header=False
+    )
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     uvicorn_server = uvicorn.Server(config)
-    thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]}, name=type(server).__name__, daemon=True)
+    thread = threading.Thread(
+        target=uvicorn_server.run, kwargs={"sockets": [listener]}, name=type(server).__name__, daemon=True
+    )
     thread.start()
     while not uvicorn_server.started:
         if not thread.is_alive():

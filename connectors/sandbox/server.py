@@ -70,7 +70,16 @@ class Faults:
     def __init__(self) -> None:
         self._planned: list[Fault] = []
 
-    def answer(self, status: int, path: str = "", *, times: int = 1, after: int = 0, headers: Mapping[str, str] | None = None, body: Any = None) -> None:
+    def answer(
+        self,
+        status: int,
+        path: str = "",
+        *,
+        times: int = 1,
+        after: int = 0,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+    ) -> None:
         """Answers with `status`, in the vendor's own words unless `body` is given."""
         self._planned.append(Fault("answer", re.compile(path), times, after, Reply(body, status, headers or {})))
 
@@ -122,8 +131,13 @@ class RateLimit:
         return self._spent[0] + self.seconds - now
 
     @property
+    def shown(self) -> int:
+        """The limit as a reply's headers say it."""
+        return self.limit or 10_000
+
+    @property
     def remaining(self) -> int:
-        return max(0, (self.limit or 10_000) - len(self._spent))
+        return max(0, self.shown - len(self._spent))
 
 
 class Server(ABC):
@@ -137,7 +151,7 @@ class Server(ABC):
         self.log: list[Entry] = []
         self.faults = Faults()
         routes = [Route(path, self._endpoint(handler), methods=[method]) for method, path, handler in self.paths()]
-        words = {status: self._said for status in (404, 405)}
+        words = dict.fromkeys((404, 405), self._said)
         self._app = Starlette(routes=routes, exception_handlers=words)
 
     @abstractmethod
@@ -174,7 +188,13 @@ class Server(ABC):
         if fault is None:
             response = await self._respond(scope, body)
         elif fault.kind == "answer":
-            response = self._response(Reply(self.error(fault.reply.status) if fault.reply.body is None else fault.reply.body, fault.reply.status, fault.reply.headers))
+            response = self._response(
+                Reply(
+                    self.error(fault.reply.status) if fault.reply.body is None else fault.reply.body,
+                    fault.reply.status,
+                    fault.reply.headers,
+                )
+            )
         else:
             response = await self._respond(scope, body) if fault.kind == "truncate" else Response(status_code=500)
             self.log.append(Entry(scope["method"], target, 0, body))
@@ -222,7 +242,13 @@ class Server(ABC):
         return self._response(Reply(self.error(error.status_code), error.status_code))
 
     def _response(self, reply: Reply) -> Response:
-        content = reply.body if isinstance(reply.body, bytes) else msgspec.json.encode(reply.body) if reply.body is not None else b""
+        content = (
+            reply.body
+            if isinstance(reply.body, bytes)
+            else msgspec.json.encode(reply.body)
+            if reply.body is not None
+            else b""
+        )
         headers = {"Content-Type": "application/json;charset=UTF-8", "Date": self.clock(), **reply.headers}
         return Response(content, reply.status, headers)
 
@@ -236,3 +262,4 @@ async def _break_off(response: Response, scope: Scope, receive: Any, send: Any, 
         scope[TRANSPORT].close()
     else:
         scope[TRANSPORT].abort()
+    await receive()  # until the connection is gone, so that uvicorn does not miss an answer

@@ -106,7 +106,7 @@ class _Parser:
                 values.append(self.literal())
             self.word(")")
             return Condition(field, "NOT IN" if negated else "IN", tuple(values))
-        kind, sign = self.next()
+        _, sign = self.next()
         if negated or sign not in _SIGNS:
             raise Malformed(f"unexpected token: '{sign}'")
         return Condition(field, "!=" if sign == "<>" else sign, (self.literal(),))
@@ -157,7 +157,11 @@ class _Parser:
         return text
 
     def take(self, expected: str) -> bool:
-        here = self.place < len(self.tokens) and self.tokens[self.place][0] != "string" and self.tokens[self.place][1].upper() == expected
+        here = (
+            self.place < len(self.tokens)
+            and self.tokens[self.place][0] != "string"
+            and self.tokens[self.place][1].upper() == expected
+        )
         self.place += here
         return here
 

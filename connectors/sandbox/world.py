@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,6 +72,7 @@ class World:
         self.internal_domains = [names.VENDOR_DOMAIN]
         self._numbers: dict[str, int] = {}
         self._order: dict[str, list[tuple[Any, Id]]] = {}
+        self._derived: dict[str, dict[Hashable, Any]] = {}
         self._companies = names.companies(self.random)
         founding.found(self, size)
         if size != "tiny":
@@ -84,7 +85,7 @@ class World:
         with self.lock:
             record = _VENDORS[kind].create(self, kind, at or self.now, fields)
             self.store(kind)[record["accountId" if kind == "jira_user" else "Id" if "Id" in record else "id"]] = record
-            self._order.pop(kind, None)
+            self.changed(kind)
             return record
 
     def change(self, kind: str, id: Id, *, at: datetime | None = None, **fields: Any) -> Record:
@@ -92,7 +93,7 @@ class World:
         with self.lock:
             record = self.store(kind)[id]
             _VENDORS[kind].change(self, kind, record, at or self.now, fields)
-            self._order.pop(kind, None)
+            self.changed(kind)
             return record
 
     def delete(self, kind: str, id: Id, *, at: datetime | None = None) -> Record:
@@ -102,7 +103,7 @@ class World:
             at = at or self.now
             record["_deleted_at"] = at.isoformat()
             _VENDORS[kind].delete(self, kind, record, at)
-            self._order.clear()
+            self.changed(*STORES)
             return record
 
     def merge(self, kind: str, loser: Id, winner: Id, *, at: datetime | None = None) -> None:
@@ -111,20 +112,20 @@ class World:
             at = at or self.now
             merge = {"account": salesforce_org.merge_accounts, "zendesk_user": zendesk_desk.merge_users}[kind]
             merge(self, self.store(kind)[loser], self.store(kind)[winner], at)
-            self._order.clear()
+            self.changed(*STORES)
 
     def move(self, issue_id: str, project_id: str, *, at: datetime | None = None) -> Record:
         """Moves an issue to another project: a new key, the same id."""
         with self.lock:
             jira_site.move(self, self.issues[issue_id], self.projects[project_id], at or self.now)
-            self._order.pop("issue", None)
+            self.changed("issue")
             return self.issues[issue_id]
 
     def touch(self, ticket_id: int, *, at: datetime | None = None) -> None:
         """Zendesk's own housekeeping: the ticket's generated_timestamp moves, and nothing else does."""
         with self.lock:
             self.tickets[ticket_id]["generated_timestamp"] = int((at or self.now).timestamp())
-            self._order.pop("ticket", None)
+            self.changed("ticket")
 
     def tick(self, seconds: float = 1) -> None:
         with self.lock:
@@ -153,9 +154,28 @@ class World:
             return self._order[kind]
 
     def changed(self, *kinds: str) -> None:
-        """Says that records of these kinds were stamped otherwise than by a verb."""
+        """Says that records of these kinds are not what they were; the verbs do it themselves."""
         for kind in kinds:
             self._order.pop(kind, None)
+            self._derived.pop(kind, None)
+
+    def derived(self, kind: str, name: Hashable, compute: Callable[[], Any]) -> Any:
+        """What `compute` makes of the records of a kind, remembered under `name` until one of them changes."""
+        with self.lock:
+            known = self._derived.setdefault(kind, {})
+            if name not in known:
+                known[name] = compute()
+            return known[name]
+
+    def ago(self, days: float, spread: float = 0) -> datetime:
+        """A moment in office hours `days` (and up to `spread` more) before now."""
+        at = self.now - timedelta(days=days + self.random.random() * spread)
+        at = at.replace(hour=8, minute=0, second=0, microsecond=0) + timedelta(seconds=self.random.randrange(36_000))
+        return min(at, self.now - timedelta(hours=10))
+
+    def day(self, days: int) -> str:
+        """The date so many days from today, as every vendor writes it."""
+        return (self.now.date() + timedelta(days=days)).isoformat()
 
     def number(self, sequence: str, first: int = 1) -> int:
         """The next number of a named sequence."""

@@ -36,10 +36,9 @@ class Zendesk(Server):
     empty_pages = True  # long exports have an empty page in their middle, as the vendor's sometimes do
     forbidden: frozenset[str] = frozenset()  # paths that the plan or the scope does not allow
 
-    def __init__(self, world: World, exports_a_minute: int | None = None, requests_a_minute: int = 700) -> None:
-        self.exports = RateLimit(exports_a_minute)
-        self.requests = RateLimit(requests_a_minute if exports_a_minute else None)
-        self.requests_a_minute = requests_a_minute
+    def __init__(self, world: World) -> None:
+        self.exports = RateLimit(None)  # a real account has 10 a minute
+        self.requests = RateLimit(None)  # 200 to 2,500, by plan
         self._tokens: dict[str, float] = {}
         self._granted = 0
         super().__init__(world)
@@ -67,9 +66,15 @@ class Zendesk(Server):
         if status == 401:
             return {"error": "Couldn't authenticate you"}
         if status == 429:
-            return {"error": "APIRateLimitExceeded", "description": "Number of allowed API requests per minute exceeded"}
+            return {
+                "error": "APIRateLimitExceeded",
+                "description": "Number of allowed API requests per minute exceeded",
+            }
         words = {
-            403: ("Forbidden", "You do not have access to this page. Please contact the account owner of this help desk for further help."),
+            403: (
+                "Forbidden",
+                "You do not have access to this page. Please contact the account owner of this help desk for further help.",
+            ),
             404: ("InvalidEndpoint", "Not found"),
             503: ("ServiceUnavailable", "Please try again in a moment"),
         }
@@ -91,7 +96,14 @@ class Zendesk(Server):
         token = f"sandbox{self.world.seed:04d}{self._granted:056d}"
         lifetime = float(form.get("expires_in") or self.token_lifetime)
         self._tokens[token] = time.monotonic() + min(lifetime, self.token_lifetime)
-        return Reply({"access_token": token, "token_type": "bearer", "scope": form.get("scope", "read"), "expires_in": int(lifetime)})
+        return Reply(
+            {
+                "access_token": token,
+                "token_type": "bearer",
+                "scope": form.get("scope", "read"),
+                "expires_in": int(lifetime),
+            }
+        )
 
     def authenticate(self, request: Request) -> None:
         if request.url.path == "/oauth/tokens":
@@ -113,20 +125,22 @@ class Zendesk(Server):
         if path in self.forbidden:
             raise Refused(403, self.error(403))
         wait = self.requests.wait()
-        left, reset = str(self.requests.remaining), str(int(wait) + 1)
-        said = {"X-Rate-Limit": str(self.requests_a_minute), "X-Rate-Limit-Remaining": left,
-                "ratelimit-limit": str(self.requests_a_minute), "ratelimit-remaining": left, "ratelimit-reset": reset}  # fmt: skip
+        limit, left, reset = str(self.requests.shown), str(self.requests.remaining), str(int(wait) + 1)
+        said = {"X-Rate-Limit": limit, "X-Rate-Limit-Remaining": left, "ratelimit-limit": limit, "ratelimit-remaining": left, "ratelimit-reset": reset}  # fmt: skip
         if not wait and path.startswith(f"{_API}/incremental/"):
             wait = self.exports.wait()
-            limit, left = self.exports.limit or 10_000, self.exports.remaining
-            said["Zendesk-RateLimit-incremental-exports"] = f"total={limit}; remaining={left}; resets={int(wait) + 1}"
+            said["Zendesk-RateLimit-incremental-exports"] = (
+                f"total={self.exports.shown}; remaining={self.exports.remaining}; resets={int(wait) + 1}"
+            )
         if wait:
             raise Refused(429, self.error(429), {**said, "Retry-After": str(int(wait) + 1)})
         return said
 
     def rate_limited(self, path: str = "", *, times: int = 1, retry_after: int = 1) -> None:
         """The next matching requests are too many."""
-        self.faults.answer(429, path, times=times, headers={"Retry-After": str(retry_after), "X-Rate-Limit": str(self.requests_a_minute), "X-Rate-Limit-Remaining": "0"})  # fmt: skip
+        self.faults.answer(
+            429, path, times=times, headers={"Retry-After": str(retry_after), "X-Rate-Limit-Remaining": "0"}
+        )
 
     # exports --------------------------------------------------------------------------------------------------------
 
@@ -156,7 +170,13 @@ class Zendesk(Server):
         after = _cursor(last, follows_empty)
         rest = {name: value for name, value in parameters.items() if name not in ("cursor", "start_time")}
         url = f"{self.base_url}{request.url.path}?{urlencode({**rest, 'cursor': after})}"
-        return [id for _, id in page], {"after_url": url, "after_cursor": after, "before_url": None, "before_cursor": None, "end_of_stream": ended}
+        return [id for _, id in page], {
+            "after_url": url,
+            "after_cursor": after,
+            "before_url": None,
+            "before_cursor": None,
+            "end_of_stream": ended,
+        }
 
     def export_organizations(self, request: Request, body: Any) -> Reply:
         """By time alone: the next page begins with the last second of this one, and never ends within a second."""
@@ -171,7 +191,15 @@ class Zendesk(Server):
         shown = [self._shown("organizations", self.world.organizations[id]) for _, id in page]
         rest = {name: value for name, value in request.query_params.items() if name != "start_time"}
         url = f"{self.base_url}{request.url.path}?{urlencode({**rest, 'start_time': end_time})}"
-        return Reply({"organizations": shown, "next_page": url, "count": len(shown), "end_time": end_time, "end_of_stream": len(shown) < size})
+        return Reply(
+            {
+                "organizations": shown,
+                "next_page": url,
+                "count": len(shown),
+                "end_time": end_time,
+                "end_of_stream": len(shown) < size,
+            }
+        )
 
     def _start_time(self, parameters: Mapping[str, str]) -> int:
         text = parameters.get("start_time", "")
@@ -199,7 +227,10 @@ class Zendesk(Server):
         shown = self._shown("tickets", ticket)
         shown["fields"] = shown["custom_fields"]
         if metrics:
-            shown["metric_set"] = {"url": f"{self.base_url}{_API}/ticket_metrics/{ticket['metric_set']['id']}.json", **ticket["metric_set"]}
+            shown["metric_set"] = {
+                "url": f"{self.base_url}{_API}/ticket_metrics/{ticket['metric_set']['id']}.json",
+                **ticket["metric_set"],
+            }
         else:
             del shown["metric_set"]
         return shown
@@ -214,7 +245,8 @@ class Zendesk(Server):
     def jira_links(self, request: Request, body: Any) -> Reply:
         """Newest last; `since_id` and `before_id` are exclusive. Removed links are just not there."""
         parameters = request.query_params
-        links = sorted((link for link in self.world.alive("jira_link")), key=lambda link: int(link["id"]))
+        every = (self.world.jira_links[id] for _, id in self.world.in_order("jira_link"))
+        links = [link for link in every if "_deleted_at" not in link]
         for name in ("ticket_id", "issue_id", "issue_key"):
             if wanted := parameters.get(f"filter[{name}]"):
                 links = [link for link in links if link[name] == wanted]
@@ -240,16 +272,37 @@ class Zendesk(Server):
 
     def ticket_fields(self, request: Request, body: Any) -> Reply:
         created = zendesk_desk.time(self.world.now)
-        options = [{"id": 22100001 + place, "name": area, "value": area.lower()} for place, area in enumerate(names.PRODUCT_AREAS)]
-        area = {"id": zendesk_desk.AREA_FIELD, "type": "tagger", "title": "Product area", "active": True, "custom_field_options": options}
+        options = [
+            {"id": 22100001 + place, "name": area, "value": area.lower()}
+            for place, area in enumerate(names.PRODUCT_AREAS)
+        ]
+        area = {
+            "id": zendesk_desk.AREA_FIELD,
+            "type": "tagger",
+            "title": "Product area",
+            "active": True,
+            "custom_field_options": options,
+        }
         severity = {"id": zendesk_desk.SEVERITY_FIELD, "type": "text", "title": "Severity", "active": True}
-        shown = [self._shown("ticket_fields", {**field, "created_at": created, "updated_at": created}) for field in (area, severity)]
+        shown = [
+            self._shown("ticket_fields", {**field, "created_at": created, "updated_at": created})
+            for field in (area, severity)
+        ]
         return Reply({"ticket_fields": shown, "count": len(shown), "next_page": None, "previous_page": None})
 
     def count(self, request: Request, body: Any) -> Reply:
         """Living records; closed tickets count until they are archived, which here they never are."""
-        kind = {"tickets": "ticket", "users": "zendesk_user", "organizations": "organization"}[request.url.path.split("/")[3]]
-        return Reply({"count": {"value": sum(1 for _ in self.world.alive(kind)), "refreshed_at": zendesk_desk.time(self.world.now)}})
+        kind = {"tickets": "ticket", "users": "zendesk_user", "organizations": "organization"}[
+            request.url.path.split("/")[3]
+        ]
+        return Reply(
+            {
+                "count": {
+                    "value": sum(1 for _ in self.world.alive(kind)),
+                    "refreshed_at": zendesk_desk.time(self.world.now),
+                }
+            }
+        )
 
 
 def _cursor(place: tuple[int, int], follows_empty: bool) -> str:

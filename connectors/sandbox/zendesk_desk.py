@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from connectors.sandbox.world import Record, World
 
-STATUS_IDS = {"new": 21001, "open": 21002, "pending": 21003, "hold": 21004, "solved": 21005, "closed": 21005, "deleted": 21005}
+STATUS_IDS = {
+    "new": 21001,
+    "open": 21002,
+    "pending": 21003,
+    "hold": 21004,
+    "solved": 21005,
+    "closed": 21005,
+    "deleted": 21005,
+}
 AREA_FIELD, SEVERITY_FIELD = 22000001, 22000002
 BRAND, FORM = 23000001, 24000001
 OPEN = ("new", "open", "pending", "hold")
@@ -31,7 +39,13 @@ def moment(text: str) -> datetime:
 
 
 def create(world: World, kind: str, at: datetime, fields: dict[str, Any]) -> Record:
-    make = {"ticket": _ticket, "zendesk_user": _user, "organization": _organization, "jira_link": _jira_link, "group": _group}[kind]
+    make = {
+        "ticket": _ticket,
+        "zendesk_user": _user,
+        "organization": _organization,
+        "jira_link": _jira_link,
+        "group": _group,
+    }[kind]
     return make(world, at, fields)
 
 
@@ -152,7 +166,11 @@ def delete(world: World, kind: str, record: Record, at: datetime) -> None:
         return
     record["updated_at"] = time(at)
     if kind == "ticket":
-        record |= {"status": "deleted", "custom_status_id": STATUS_IDS["deleted"], "generated_timestamp": int(at.timestamp())}
+        record |= {
+            "status": "deleted",
+            "custom_status_id": STATUS_IDS["deleted"],
+            "generated_timestamp": int(at.timestamp()),
+        }
     elif kind == "zendesk_user":
         record["active"] = False
     elif kind == "organization":
