@@ -199,17 +199,21 @@ def verbatim(sql: str) -> sa.TextClause:
 
 def insert(connection: sa.Connection, schema: str, table: str, rows: pa.Table) -> None:
     """Adds Arrow rows to a table inside the connection's own transaction, column by column name."""
-    columns = ", ".join(f'"{name}"' for name in rows.column_names)
     if connection.dialect.name == "duckdb":
         bulk = _DuckDBBulk(driver(connection))
         bulk.append(schema, table, rows)
         bulk.close()
         return
+    columns = ", ".join(f'"{name}"' for name in rows.column_names)
     buffer = pa.BufferOutputStream()
     pa_csv.write_csv(rows, buffer, pa_csv.WriteOptions(include_header=False, quoting_style="needed"))
     cursor: Any = connection.connection.cursor()
-    with cursor.copy(f'copy "{schema}"."{table}" ({columns}) from stdin (format csv)') as copy:
+    with cursor.copy(f"copy {_place(schema, table)} ({columns}) from stdin (format csv)") as copy:
         copy.write(buffer.getvalue().to_pybytes())
+
+
+def _place(schema: str, table: str) -> str:
+    return f'"{schema}"."{table}"' if schema else f'"{table}"'  # a temporary table has no schema of ours
 
 
 class _DuckDBBulk:
@@ -231,7 +235,7 @@ class _DuckDBBulk:
     def append(self, schema: str, table: str, rows: pa.Table) -> None:
         columns = ", ".join(f'"{name}"' for name in rows.column_names)
         self.stage("_appended", rows)
-        self._connection.execute(f'insert into "{schema}"."{table}" ({columns}) select {columns} from _appended')
+        self._connection.execute(f"insert into {_place(schema, table)} ({columns}) select {columns} from _appended")
 
     def close(self) -> None:
         for name in self._staged:
@@ -245,12 +249,12 @@ class _PostgresBulk:
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         with self._connection.cursor() as cursor:
             cursor.execute(sql, tuple(parameters) or None)
-            return max(cursor.rowcount, 0)
+            return max(int(cursor.rowcount), 0)
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
             cursor.execute(sql, tuple(parameters) or None)
-            return cursor.fetchall()
+            return list(cursor.fetchall())
 
     def stage(self, name: str, rows: pa.Table) -> None:
         with self._connection.cursor() as cursor:
@@ -291,7 +295,9 @@ def _file_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[None]:
     except Timeout:
         raise WarehouseError(_held_by(_noted(note), wait_seconds)) from None
     except PermissionError:
-        raise WarehouseError(f"{path.parent} cannot be written: give this user the right to, or set FULLPICTURE_HOME.") from None
+        raise WarehouseError(
+            f"{path.parent} cannot be written: give this user the right to, or set FULLPICTURE_HOME."
+        ) from None
 
 
 def _noted(note: Path) -> str | None:
@@ -338,4 +344,5 @@ def _cannot_open(url: URL, error: Exception) -> str:
     if url.password:
         first = first.replace(str(url.password), "***")
     first = re.sub(r"^\(\S+\)\s*", "", first)  # SQLAlchemy puts the driver's class in front
-    return f"The warehouse {url.render_as_string(hide_password=True)} cannot be opened: {first} Check WAREHOUSE_URL and that the database runs."
+    shown = url.render_as_string(hide_password=True)
+    return f"The warehouse {shown} cannot be opened: {first.rstrip('.')}. Check WAREHOUSE_URL and that the database runs."

@@ -99,7 +99,7 @@ def load(
     tables: Mapping[str, RawTable],
     batches: Iterable[BatchLike],
     requests: Callable[[], int] = lambda: 0,
-    progress: Callable[[int], None] = lambda rows: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> LoadReport:
     """Loads a read's batches; `tables` by stream name. `progress` hears how many rows have arrived so far.
 
@@ -226,9 +226,7 @@ def _sweep(bulk: Bulk, table: RawTable, present: pa.Table, at: datetime, counts:
     counts.updated += bulk.execute(f"{mark}null where t._deleted_at is not null and {there}")
 
 
-def _keep_rejects(
-    bulk: Bulk, tool: str, run_id: str, tables: Mapping[str, RawTable], group: Sequence[BatchLike]
-) -> int:
+def _keep_rejects(bulk: Bulk, tool: str, run_id: str, tables: Mapping[str, RawTable], group: Sequence[BatchLike]) -> int:
     """Lists what was put aside, in place of what was known of the same records."""
     at = _timestamp(max((b.covered_until for b in group if b.covered_until), default=datetime.now(UTC)))
     if bulk.fetch("select 1 from sync.rejects where tool = $1 limit 1", [tool]):
@@ -288,9 +286,7 @@ def _record(
     error: str | None,
 ) -> None:
     covered = _timestamp(report.covered_until) if report.covered_until else "null"
-    counts = [
-        sum(getattr(table, kind) for table in report.tables.values()) for kind in ("inserted", "updated", "deleted")
-    ]
+    counts = [sum(getattr(table, kind) for table in report.tables.values()) for kind in ("inserted", "updated", "deleted")]
     bulk.execute(
         "insert into sync.runs (run_id, tool, read, started_at, ended_at, covered_until, status, rows_inserted, "
         "rows_updated, rows_deleted, rows_rejected, requests, error) values ($1, $2, $3, "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -19,7 +19,7 @@ Write = Literal["merge", "snapshot"]
 
 # Byte-wise collation on PostgreSQL: what DuckDB does, so that order and comparison agree on both.
 _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-TYPES: Mapping[str, sa.types.TypeEngine[object]] = {
+TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {
     "text": _TEXT,
     "json": _TEXT,  # JSON as text: the one form that both databases read alike
     "integer": sa.BigInteger(),
@@ -80,14 +80,23 @@ def _table(schema: str, name: str, description: str, columns: str) -> Table:
 
 
 SYNC = (
-    _table("sync", "cursors", "How far each read has come. One row per read.", """
+    _table(
+        "sync",
+        "cursors",
+        "How far each read has come. One row per read.",
+        """
         tool text The tool.
         read text The read.
         host text Host that the rows come from; another host is another world and is refused.
         cursor json Where the next run goes on; only the connector reads it.
         updated_at timestamp When the cursor was last moved, by the vendor's clock.
-    """),
-    _table("sync", "runs", "Every run of every read.", """
+    """,
+    ),
+    _table(
+        "sync",
+        "runs",
+        "Every run of every read.",
+        """
         run_id text The run that it belonged to.
         tool text The tool.
         read text The read.
@@ -101,8 +110,13 @@ SYNC = (
         rows_rejected integer Records, or single values, put aside.
         requests integer HTTP requests sent.
         error text What went wrong, in one line.
-    """),
-    _table("sync", "rejects", "Records, and single values, that could not be loaded. They leave when a good version arrives.", """
+    """,
+    ),
+    _table(
+        "sync",
+        "rejects",
+        "Records, and single values, that could not be loaded. They leave when a good version arrives.",
+        """
         tool text The tool.
         stream text The stream.
         record_id text Key of the record; null if it has no usable one.
@@ -111,43 +125,73 @@ SYNC = (
         original json What the vendor sent.
         run_id text The run that met it.
         rejected_at timestamp When it was met, by the vendor's clock.
-    """),
-    _table("sync", "schema_changes", "Columns that declared tables gained.", """
+    """,
+    ),
+    _table(
+        "sync",
+        "schema_changes",
+        "Columns that declared tables gained.",
+        """
         table_name text Schema and table.
         column_name text The column.
         change text What happened to it.
         changed_at timestamp When.
-    """),
-    _table("sync", "builds", "The last build of every unified table.", """
+    """,
+    ),
+    _table(
+        "sync",
+        "builds",
+        "The last build of every unified table.",
+        """
         table_name text Schema and table.
         built_at timestamp When.
         rows integer Rows it held.
         definition text Hash of the SQL that built it.
         lineage json Per column, the columns it was made from.
-    """),
-    _table("sync", "customer_ids", "Every customer id ever minted, and what it was minted for. Never dropped.", """
+    """,
+    ),
+    _table(
+        "sync",
+        "customer_ids",
+        "Every customer id ever minted, and what it was minted for. Never dropped.",
+        """
         customer_id text c_ and the first 16 hex digits of the SHA-256 of the anchor.
         anchor_tool text Tool of the record that the id was minted for.
         anchor_type text Type of that record, in the singular.
         anchor_id text Id of that record.
         minted_at timestamp When the id was minted.
         merged_into text The customer that this one turned out to be.
-    """),
-    _table("sync", "domains", "What every host that any tool names stands for.", """
+    """,
+    ),
+    _table(
+        "sync",
+        "domains",
+        "What every host that any tool names stands for.",
+        """
         host text Host, as the tools' records give it.
         registrable text Registrable domain, by the public suffix list; null if it has none.
         kind text company, free_mail, shared, internal or none.
-    """),
-    _table("sync", "text_keys", "Keys of issues that texts mention.", """
+    """,
+    ),
+    _table(
+        "sync",
+        "text_keys",
+        "Keys of issues that texts mention.",
+        """
         tool text Tool of the record that holds the text.
         record_type text Type of that record.
         record_id text Id of that record.
         issue_key text The key, in capitals.
-    """),
+    """,
+    ),
 )
 
 LEDGERS = (
-    _table("unified", "customer_links", "Which customer each record of each tool belongs to, now and before.", """
+    _table(
+        "unified",
+        "customer_links",
+        "Which customer each record of each tool belongs to, now and before.",
+        """
         tool text The tool.
         record_type text Type of the record.
         record_id text Id of the record.
@@ -158,8 +202,13 @@ LEDGERS = (
         evidence text What led to it, in words.
         valid_from timestamp From when on.
         valid_to timestamp Until when; null while it holds.
-    """),
-    _table("unified", "gaps", "Everything that keeps the picture from being complete and that somebody can close.", """
+    """,
+    ),
+    _table(
+        "unified",
+        "gaps",
+        "Everything that keeps the picture from being complete and that somebody can close.",
+        """
         gap_id text The same from night to night: made from rule and thing.
         rule text The rule that found it.
         category text identity, linkage, process, pipeline or picture.
@@ -181,21 +230,32 @@ LEDGERS = (
         resolved_at timestamp When it was found to be gone; null while it is there.
         reopened_count integer How often it came back.
         suppressed_by text The pipeline gap that caused it, while that one is open.
-    """),
-    _table("unified", "gap_events", "What happened to every gap.", """
+    """,
+    ),
+    _table(
+        "unified",
+        "gap_events",
+        "What happened to every gap.",
+        """
         gap_id text The gap.
         rule text The rule that found it.
         event text opened, resolved or reopened.
-        at timestamp When, by the clock of the refresh.
+        happened_at timestamp When, by the clock of the refresh.
         run_id text The refresh that noticed.
-    """),
-    _table("unified", "tables", "One row per unified table: how old and how sure it is.", """
+    """,
+    ),
+    _table(
+        "unified",
+        "tables",
+        "One row per unified table: how old and how sure it is.",
+        """
         table_name text The table.
         as_of timestamp The clock of the refresh that built it.
         built_at timestamp When it was built.
         rows integer Rows it holds.
         inputs_fresh boolean Whether every read it rests on had succeeded within the set hours.
-    """),
+    """,
+    ),
 )
 
 SETTINGS = (

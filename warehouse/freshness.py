@@ -1,0 +1,68 @@
+"""Which reads are stale at the moment that the tables speak of, and how fresh each unified table therefore is.
+
+A read is fresh if its last run succeeded and covers all but the last `fresh_hours`. What follows from it is told elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from warehouse.engine import verbatim
+
+_STALE = """
+with last_runs as (
+    select
+        tool,
+        read,
+        status,
+        covered_until,
+        row_number() over (partition by tool, read order by ended_at desc, started_at desc) as place
+    from sync.runs
+)
+
+select reads.tool || '/' || reads.read
+from settings.reads as reads
+left join last_runs as run on run.tool = reads.tool and run.read = reads.read and run.place = 1
+cross join settings.clock as clock
+cross join settings.options as options
+where
+    reads.connected
+    and (
+        run.status is null
+        or run.status <> 'succeeded'
+        or run.covered_until is null
+        or run.covered_until < clock.as_of - options.fresh_hours * interval '1 hour'
+    )
+"""
+
+
+def stale(connection: sa.Connection) -> set[str]:
+    """Reads of connected tools that cannot be relied on, as tool/read."""
+    return set(connection.execute(verbatim(_STALE)).scalars())
+
+
+def connected(connection: sa.Connection) -> set[str]:
+    """Reads of the tools that are on, as tool/read."""
+    rows = connection.execute(verbatim("select tool || '/' || read from settings.reads where connected"))
+    return set(rows.scalars())
+
+
+def note(connection: sa.Connection, table: str, rows: int, reads: Iterable[str]) -> None:
+    """Writes a table's line in unified.tables: a table is fresh if every connected read it rests on is."""
+    values = {
+        "table": table,
+        "built_at": datetime.now(UTC),
+        "rows": rows,
+        "fresh": not (set(reads) & stale(connection)),
+    }
+    connection.execute(sa.text("delete from unified.tables where table_name = :table"), values)
+    connection.execute(
+        sa.text(
+            "insert into unified.tables (table_name, as_of, built_at, rows, inputs_fresh)"
+            " select :table, as_of, :built_at, :rows, :fresh from settings.clock"
+        ),
+        values,
+    )

@@ -1,0 +1,1 @@
+"""What is made from the tables for readers: reads `unified`, writes files, and never a table of the warehouse."""
