@@ -2,7 +2,7 @@
 -- severity: high
 -- owner: operations
 -- fix: Open the read's last run, mend what its error names, and run the tool's sync again.
--- inputs:
+-- inputs: none
 -- entity: read
 with reads as (
     select

@@ -55,7 +55,13 @@ select
             (mark.kind = 'priority' and mark.value = ticket.priority)
             or (mark.kind = 'tag' and strpos(ticket.tags, '"' || mark.value || '"') > 0)
     ) as is_escalated,
-    coalesce(place_of_requester.kind = 'internal', false) as is_inbound_question,
+    exists (
+        select 1
+        from settings.internal_domains as ours
+        where
+            split_part(requester.email, '@', 2) = ours.domain
+            or split_part(requester.email, '@', 2) like '%.' || ours.domain
+    ) as is_inbound_question,
     cast(ticket.requester_id as text) as requester_id,
     requester.email as requester_email,
     cast(ticket.assignee_id as text) as assignee_id,
@@ -80,7 +86,6 @@ left join unified.customer_records as organization
     and organization.record_id = cast(ticket.organization_id as text)
 left join unified.people as requester
     on requester.tool = 'zendesk' and requester.person_id = cast(ticket.requester_id as text)
-left join sync.domains as place_of_requester on place_of_requester.host = split_part(requester.email, '@', 2)
 left join unified.people as assignee
     on assignee.tool = 'zendesk' and assignee.person_id = cast(ticket.assignee_id as text)
 left join settings.tools as place on place.tool = 'zendesk'
