@@ -107,6 +107,7 @@ VERDICTS: Mapping[int | str, Verdict] = {
     "too large": Verdict(False, f"it should be smaller than {LARGEST >> 20} MB"),
     "REQUEST_LIMIT_EXCEEDED": Verdict(True, "the requests of the day are used up", at_once=False),
     "QUERY_TIMEOUT": Verdict(True, "the query took the vendor too long"),
+    "INVALID_QUERY_LOCATOR": Verdict(True, "the vendor has dropped the rest of the pages", at_once=False),
 }
 
 
@@ -344,7 +345,9 @@ _NETWORK: tuple[tuple[type[RequestException], tuple[str, str]], ...] = (
     (exceptions.ContentDecodingError, ("cut off", "a reply")),
     (RequestException, ("unreachable", "no reply")),
 )
-_CODES = ("REQUEST_LIMIT_EXCEEDED", "QUERY_TIMEOUT")  # vendors' own codes that say more than the status
+_CODES = tuple(
+    code for code in VERDICTS if isinstance(code, str) and code.isupper()
+)  # a vendor's own code says more than the status
 
 
 def _body(response: Response) -> bytes:

@@ -44,6 +44,10 @@ _columns: Mapping[Type, msgspec.json.Decoder[Any]] = {
 }
 
 
+def as_it_is(table: pa.Table) -> pa.Table:
+    return table
+
+
 def nothing_deleted(table: pa.Table) -> pa.Array:
     return pa.nulls(len(table), ARROW["timestamp"])
 
@@ -105,7 +109,8 @@ class Decoder:
     `sources`: where the mapped columns stand in the record (dotted path); a mapped column without one is null.
     `values`: by column, a function from the decoded JSON value to the column's; it may raise Misfit.
     `drop`: top-level names that are wrapping or a repetition, and no field of the record.
-    `deleted`: from the table of the declared columns to when each row was deleted (null: alive).
+    `finish`: a last hand on the table of the declared columns.
+    `deleted`: from that table to when each row was deleted (null: alive).
     """
 
     def __init__(
@@ -115,11 +120,13 @@ class Decoder:
         sources: Mapping[str, str] | None = None,
         values: Mapping[str, Callable[[Any], Any]] | None = None,
         drop: Iterable[str] = (),
+        finish: Callable[[pa.Table], pa.Table] = as_it_is,
         deleted: Callable[[pa.Table], pa.Array] = nothing_deleted,
     ) -> None:
         self.stream = stream
         self._values = values or {}
         self._drop = tuple(drop)
+        self._finish = finish
         self._deleted = deleted
         self._root = _Node()
         for column in stream.columns:
@@ -191,7 +198,7 @@ class Decoder:
     def _table(self, taken: _Taken, extra: pa.Array) -> pa.Table:
         columns = self.stream.columns
         arrays = [taken.arrays.get(each.name, pa.nulls(len(extra), ARROW[each.type])) for each in columns]
-        table = pa.Table.from_arrays(arrays, names=[each.name for each in columns])
+        table = self._finish(pa.Table.from_arrays(arrays, names=[each.name for each in columns]))
         return table.append_column("extra", extra).append_column("_deleted_at", self._deleted(table))
 
 

@@ -1,0 +1,339 @@
+"""How Jira Cloud is read: ids by JQL, bodies by bulk fetch, several at a time, and a sweep of all ids for deletes.
+
+Here belong Jira's addresses, paging and custom fields. Not here: its columns, which are data, rich text, or any HTTP.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Raw
+from requests import Response
+
+from connectors import adf, rows
+from connectors.auth import Basic, Bearer, secret
+from connectors.base import Batch, Cursor, Finding, Read, Reject, SourceError
+from connectors.columns import streams
+from connectors.http import TIMEOUT, Gate, HttpConnector, Login, Patience, Site
+from connectors.window import Window, windows
+
+if TYPE_CHECKING:
+    from jira import JIRA
+
+_MARGIN = timedelta(minutes=1)  # what is younger than this may not be in the index yet
+_LOOK_BACK = timedelta(minutes=15)  # the index follows late
+_IDS = 5000  # issues of a page when only ids are asked for
+_BODIES = 100  # issues of a bulk fetch
+_BATCH = 10  # bulk fetches that make a batch
+_EVERYTHING = 'created >= "1970-01-01" ORDER BY created ASC'  # JQL must be bounded
+_WRAPPING = ("expand",)  # says what more could be asked for, and is no field
+_STREAMS = streams("jira")
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+class _Found(msgspec.Struct):
+    issues: list[_Id]
+    nextPageToken: str | None = None
+
+
+class _Failure(msgspec.Struct):
+    id: str | int | None = None
+    errorMessage: str | None = None
+
+
+class _Bodies(msgspec.Struct):
+    issues: Raw
+    issueErrors: list[_Failure] = []
+
+
+class _Projects(msgspec.Struct):
+    values: Raw
+    isLast: bool
+
+
+class _Field(msgspec.Struct):
+    id: str
+    name: str
+
+
+class Jira(HttpConnector):
+    """One Jira Cloud site, asked with an e-mail address and an API token, or with an OAuth access token."""
+
+    tool = "jira"
+    reads = tuple(Read(name, (stream,)) for name, stream in _STREAMS.items())
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        email: str | None = None,
+        api_token: str | None = None,
+        access_token: str | None = None,
+        fields: Mapping[str, Mapping[str, str]] | None = None,
+        concurrency: int = 8,
+        patience: Patience | None = None,
+    ) -> None:
+        by_bearer = bool(access_token) and not api_token
+        site = Site("Jira", url, "JIRA_URL", "JIRA_ACCESS_TOKEN" if by_bearer else "JIRA_EMAIL and JIRA_API_TOKEN")
+        login: Login
+        if email and api_token:
+            login = Basic(email.strip(), secret("JIRA_API_TOKEN", api_token))
+        elif access_token and by_bearer:
+            login = Bearer(secret("JIRA_ACCESS_TOKEN", access_token))
+        else:
+            raise SourceError("Set JIRA_EMAIL and JIRA_API_TOKEN, or JIRA_ACCESS_TOKEN.")
+        self.gate = Gate(
+            site, login, patience=patience, bucket=lambda path: path
+        )  # Jira limits each endpoint by itself
+        self._mapped = (fields or {}).get("issues", {})
+        self._concurrency = concurrency
+
+    def batches(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
+        if read.name == "projects":
+            return self._snapshot("projects", self._projects())
+        if read.name == "fields":
+            return self._snapshot("fields", self._fields())
+        return self._issues(cursor)
+
+    def check(self) -> Iterator[Finding]:
+        login = self.tried("login", lambda: f"works, in the time zone {self._zone()}")
+        yield login
+        if login.ok:
+            yield self.tried("projects", self._browsable)
+            yield self.tried("fields", self._known_fields)
+            yield self.tried("issues", lambda: f"can be read, {self._count()} of them")
+
+    @cached_property
+    def _jira(self) -> JIRA:
+        from jira import JIRA  # costs start time, and Dagster loads this module far more often than it reads
+
+        options: dict[str, Any] = {"server": self.gate.site.url, "rest_api_version": "3"}
+        client = JIRA(options=options, get_server_info=False, max_retries=0, timeout=TIMEOUT)
+        client.deploymentType = "Cloud"  # not asked for, to spare a request
+        self.gate.guard(client._session)
+        return client
+
+    def _get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Response:
+        return self._jira._session.get(self._jira._get_url(path), params=parameters)
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> Response:
+        return self._jira._session.post(self._jira._get_url(path), data=msgspec.json.encode(body))
+
+    def _page(self, decoder: rows.Decoder, records: Raw | bytes, response: Response) -> rows.Page:
+        try:
+            return decoder.page(records)
+        except msgspec.DecodeError:
+            raise self.surprise(response, f"no list of {decoder.stream.name}") from None
+
+    # projects and fields --------------------------------------------------------------------------------------------
+
+    def _snapshot(self, name: str, pages: Iterator[tuple[Raw | bytes, bool, Response]]) -> Iterator[Batch]:
+        """Pages of (records, whether it is the last one, the reply) as batches; the last one says what exists."""
+        finish = _archived_or_not if name == "projects" else rows.as_it_is
+        decoder = rows.Decoder(_STREAMS[name], drop=_WRAPPING, finish=finish)
+        ids: list[str] = []
+        until = None
+        for records, ended, response in pages:
+            until = until or self.gate.clock
+            page = self._page(decoder, records, response)
+            ids += page.table["id"].to_pylist()
+            present = {name: rows.keys(_STREAMS[name], {"id": ids})} if ended else {}
+            yield Batch({}, {name: page.table}, page.rejects, present, until if ended else None)
+
+    def _projects(self) -> Iterator[tuple[Raw, bool, Response]]:
+        start, ended = 0, False
+        while not ended:
+            asked = {"startAt": start, "maxResults": 100, "expand": "lead", "status": ["live", "archived"]}
+            response = self._get("project/search", asked)
+            page = self.decoded(response, _Projects)
+            read = len(msgspec.json.decode(page.values, type=list[Raw]))
+            start, ended = start + read, page.isLast or not read
+            yield page.values, ended, response
+
+    def _fields(self) -> Iterator[tuple[bytes, bool, Response]]:
+        response = self._get("field")
+        yield response.content, True, response
+
+    # issues ---------------------------------------------------------------------------------------------------------
+
+    def _issues(self, cursor: Cursor | None) -> Iterator[Batch]:
+        zone = self._zone()
+        decoder = self._decoder()
+        until = _on_the_minute(self.gate.clock - _MARGIN, zone)
+        unread: dict[int, str] = {}
+        for window, after in windows(cursor, until, _LOOK_BACK):
+            ids = [id for id in self._ids(_jql(window, zone)) if after is None or id > int(after)]
+            for last, pages in self._batched(decoder, ids, unread):
+                table = pa.concat_tables(page.table for page in pages)
+                rejects = tuple(reject for page in pages for reject in page.rejects)
+                yield Batch(window.reached(str(last)), {"issues": table}, rejects)
+        present = self._ids(_EVERYTHING)
+        if not present and cursor and cursor.get("issues"):
+            raise SourceError(
+                f"Jira shows no issue any more, after {cursor['issues']} before; nothing is marked as deleted. Let the "
+                f"user of {self.gate.site.login} browse the projects again; trying again will not help."
+            )
+        exist = {"issues": rows.keys(_STREAMS["issues"], {"id": list(map(str, present))})}
+        rejects = tuple(_unread(id, why) for id, why in unread.items() if id in set(present))
+        yield Batch({**window.done(), "issues": len(present)}, {}, rejects, exist, window.until)
+
+    def _ids(self, jql: str) -> list[int]:
+        """The ids of all issues that match, rising."""
+        ids: list[int] = []
+        asked: dict[str, Any] = {"jql": jql, "fields": "id", "maxResults": _IDS}
+        while True:
+            found = self.decoded(self._get("search/jql", asked), _Found)
+            ids += [int(issue.id) for issue in found.issues]
+            if found.nextPageToken in (None, asked.get("nextPageToken")):
+                return sorted(set(ids))
+            asked["nextPageToken"] = found.nextPageToken
+
+    def _batched(
+        self, decoder: rows.Decoder, ids: Sequence[int], unread: dict[int, str]
+    ) -> Iterator[tuple[int, list[rows.Page]]]:
+        """Pages of issues, some at a time, with the last id that was asked for."""
+        pages: list[rows.Page] = []
+        for asked, response in self._bodies(ids):
+            bodies = self.decoded(response, _Bodies)
+            pages.append(self._page(decoder, bodies.issues, response))
+            for failure in bodies.issueErrors:
+                pages += self._again(decoder, failure, unread)
+            if len(pages) >= _BATCH or asked[-1] == ids[-1]:
+                yield asked[-1], pages
+                pages = []
+
+    def _bodies(self, ids: Sequence[int]) -> Iterator[tuple[Sequence[int], Response]]:
+        """Replies to the bulk fetches in the order of the ids, while the next ones are under way."""
+        under_way: deque[tuple[Sequence[int], Future[Response]]] = deque()
+        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="jira")
+        try:
+            for start in range(0, len(ids), _BODIES):
+                asked = ids[start : start + _BODIES]
+                under_way.append((asked, pool.submit(self._fetch, asked)))
+                if len(under_way) > self._concurrency:
+                    asked, reply = under_way.popleft()
+                    yield asked, reply.result()
+            for asked, reply in under_way:
+                yield asked, reply.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _fetch(self, ids: Sequence[int]) -> Response:
+        # Comments and worklogs are records of their own, and cut off in here.
+        fields = ["*all", "-comment", "-worklog"]
+        return self._post("issue/bulkfetch", {"issueIdsOrKeys": list(map(str, ids)), "fields": fields})
+
+    def _again(self, decoder: rows.Decoder, failure: _Failure, unread: dict[int, str]) -> list[rows.Page]:
+        """One more try for an issue that Jira could not give in a large reply, or that was deleted meanwhile."""
+        if not str(failure.id).isdigit():
+            return []
+        id = int(str(failure.id))
+        response = self._fetch([id])
+        bodies = self.decoded(response, _Bodies)
+        if bodies.issueErrors:
+            unread[id] = bodies.issueErrors[0].errorMessage or "no reason given"
+        return [self._page(decoder, bodies.issues, response)]
+
+    def _decoder(self) -> rows.Decoder:
+        sources = {column: f"fields.{id}" for column, id in self._field_ids().items()}
+        values = {"description_text": adf.plain, **dict.fromkeys(sources, chosen)}
+        return rows.Decoder(_STREAMS["issues"], sources=sources, values=values, drop=_WRAPPING)
+
+    def _field_ids(self) -> dict[str, str]:
+        """The ids of the mapped fields, which the settings name by id or name. One that is not visible is left out."""
+        known = self.decoded(self._get("field"), list[_Field]) if self._mapped else []
+        found = {}
+        for column, wanted in self._mapped.items():
+            ids = [field.id for field in known if field.id == wanted]
+            ids = ids or [field.id for field in known if field.name.casefold() == wanted.casefold()]
+            if len(ids) > 1:
+                raise SourceError(
+                    f'jira.fields.issues.{column}: {len(ids)} fields are named "{wanted}". Put the id of one there: '
+                    f"{', '.join(ids)}; trying again will not help."
+                )
+            if ids:
+                found[column] = ids[0]
+        return found
+
+    def _zone(self) -> ZoneInfo:
+        """The asking user's time zone, in which JQL reads its dates."""
+        name = msgspec.json.decode(self._get("myself").content).get("timeZone")
+        try:
+            return ZoneInfo(name or "UTC")
+        except (ZoneInfoNotFoundError, ValueError):
+            raise SourceError(
+                f"The time zone {name} of the Jira user is not known here. Set it to another one."
+            ) from None
+
+    # check ----------------------------------------------------------------------------------------------------------
+
+    def _browsable(self) -> str:
+        reply = self._get("mypermissions", {"permissions": "BROWSE_PROJECTS"})
+        permission = msgspec.json.decode(reply.content)["permissions"]["BROWSE_PROJECTS"]
+        if not permission["havePermission"]:
+            raise SourceError(f"The user of {self.gate.site.login} lacks the permission to browse projects. Grant it.")
+        return "can be read"
+
+    def _known_fields(self) -> str:
+        missing = [wanted for column, wanted in self._mapped.items() if column not in self._field_ids()]
+        return "can be read" + (
+            f", except {', '.join(missing)}: hidden from this user, or not there" if missing else ""
+        )
+
+    def _count(self) -> int:
+        bounded = _EVERYTHING.partition(" ORDER")[0]
+        return int(msgspec.json.decode(self._post("search/approximate-count", {"jql": bounded}).content)["count"])
+
+
+def chosen(value: Any) -> Any:
+    """What a custom field of any kind shows: the chosen option, several side by side, a person's name, a text."""
+    if isinstance(value, list):
+        return ", ".join(str(chosen(each)) for each in value if each is not None) or None
+    if not isinstance(value, dict):
+        return value
+    if value.get("type") == "doc":
+        return adf.plain(value)
+    shown = next((value[key] for key in ("value", "name", "displayName", "key") if value.get(key) is not None), None)
+    if shown is None:
+        raise rows.Misfit("holds an object without a value or a name")
+    return f"{shown} / {chosen(value['child'])}" if value.get("child") else shown
+
+
+def _archived_or_not(table: pa.Table) -> pa.Table:
+    """Jira leaves the mark out of living projects."""
+    place = table.column_names.index("archived")
+    return table.set_column(place, "archived", pc.fill_null(table["archived"], False))
+
+
+def _unread(id: int, why: str) -> Reject:
+    return Reject("issues", str(id), None, f"the record could not be fetched: {why}", f'{{"id":"{id}"}}')
+
+
+def _on_the_minute(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The last full minute up to a moment that the user's clock shows only once: when summer time ends, JQL cannot tell
+    the repeated hour from the first."""
+    moment = moment.replace(second=0, microsecond=0)
+    while len({moment.astimezone(zone).replace(fold=fold).utcoffset() for fold in (0, 1)}) > 1:
+        moment -= timedelta(minutes=1)
+    return moment
+
+
+def _jql(window: Window, zone: ZoneInfo) -> str:
+    if window.since is None:
+        return _EVERYTHING
+    since, until = (
+        f"{_on_the_minute(moment, zone).astimezone(zone):%Y-%m-%d %H:%M}" for moment in (window.since, window.until)
+    )
+    return f'updated >= "{since}" AND updated < "{until}" ORDER BY created ASC'
