@@ -236,6 +236,17 @@ histories as (
     from unified.deals as deal
     where deal.customer_id is not null
     group by deal.customer_id
+),
+
+paying as (
+    select distinct
+        items.customer_id,
+        items.occurred_on
+    from items
+    join unified.deals as deal
+        on deal.customer_id = items.customer_id
+        and deal.term_start <= items.occurred_on
+        and deal.term_end > items.occurred_on
 )
 
 select
@@ -253,15 +264,7 @@ select
     ways.link_method,
     ways.link_confidence,
     case
-        when items.occurred_on >= histories.first_deal_on
-            then exists (
-                select 1
-                from unified.deals as term
-                where
-                    term.customer_id = items.customer_id
-                    and term.term_start <= items.occurred_on
-                    and term.term_end > items.occurred_on
-            )
+        when items.occurred_on >= histories.first_deal_on then paying.customer_id is not null
     end as paying_at_time,
     items.severity,
     items.quote,
@@ -279,3 +282,4 @@ left join ways
 left join unified.issues as issue on issue.issue_id = ways.issue_id
 left join unified.feature_profiles as feature on feature.feature_id = ways.feature_id
 left join histories on histories.customer_id = items.customer_id
+left join paying on paying.customer_id = items.customer_id and paying.occurred_on = items.occurred_on
