@@ -1,0 +1,359 @@
+"""The command line: what people type, and what they see.
+
+Here belong arguments, progress, tables and exit codes. Not here: any work; and Dagster, which costs seconds to import, is imported by
+the commands that need it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from typer.core import TyperGroup
+
+from connectors.base import SourceError
+from orchestration import progress, query, settings
+from orchestration.query import Answer, QueryError
+from orchestration.settings import SettingsError
+from warehouse.engine import WarehouseError
+
+if TYPE_CHECKING:
+    from orchestration.runs import Outcome
+
+ROOT = Path(__file__).parent.parent
+out = Console()
+err = Console(stderr=True)
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log as well.")]
+
+
+class Commands(TyperGroup):
+    """What is wrong with the input, a tool or the warehouse is one line on stderr, never a stack trace."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (SettingsError, WarehouseError, QueryError, SourceError) as error:
+            complain(str(error))
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Salesforce, Jira and Zendesk in one warehouse: unified customers and features, and every gap in the picture.",
+)
+
+
+def complain(message: str) -> None:
+    err.print(escape(message), style="red", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def sync(
+    tools: Annotated[
+        list[str] | None, typer.Argument(metavar="[TOOL]...", help="salesforce, jira, zendesk; all that are set")
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Read what changed in the tools."""
+    current = settings.load()
+    names = [current.tool(name).name for name in tools or []] or [tool.name for tool in current.connected]
+    if not names:
+        raise SettingsError(
+            "No tool is set: give the variables of Salesforce, Jira or Zendesk (see the README), or try fullpicture demo"
+        )
+    finish(run_sync(names, verbose=verbose))
+
+
+@app.command()
+def refresh(
+    accept: Annotated[
+        list[str] | None, typer.Option(metavar="TABLE", help="Accept that this table lost over half its rows.")
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Rebuild the unified tables from what has been read, review the gaps, publish the copy."""
+    finish([run_refresh(accept or [], verbose=verbose)])
+
+
+def run_sync(names: Sequence[str], *, verbose: bool = False) -> list[Outcome]:
+    outcomes = [_execute(f"sync_{name}", f"Reading {name}", verbose=verbose) for name in names]
+    table = _table("table", "rows", "new", "changed", "deleted", "put aside", title="Read")
+    for made in (made for outcome in outcomes for made in outcome.tables):
+        counts = (made.metadata[name] for name in ("dagster/row_count", "inserted", "updated", "deleted", "rejected"))
+        table.add_row(made.name, *(f"{count:,}" for count in counts))
+    if table.row_count:
+        out.print(table)
+    return outcomes
+
+
+def run_refresh(accept: Sequence[str] = (), *, verbose: bool = False) -> Outcome:
+    config = {"resources": {"refresh": {"config": {"accept": [name.removeprefix("unified.") for name in accept]}}}}
+    outcome = _execute("refresh", "Refreshing", config, verbose=verbose)
+    table = _table("table", "rows", title="Rebuilt")
+    for made in outcome.tables:
+        if "dagster/row_count" in made.metadata:
+            table.add_row(made.name, f"{made.metadata['dagster/row_count']:,}")
+    if table.row_count:
+        out.print(table)
+    return outcome
+
+
+def finish(outcomes: Sequence[Outcome]) -> None:
+    """Says what failed, one line each, and ends with a code that says whether anything did."""
+    for outcome in outcomes:
+        for name, reason in outcome.failures.items():
+            complain(f"{name}: {reason}")
+        if outcome.skipped:
+            complain(f"Not rebuilt, since they build on what failed: {', '.join(outcome.skipped)}")
+    if not all(outcome.succeeded for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _execute(job: str, title: str, config: dict[str, Any] | None = None, *, verbose: bool) -> Outcome:
+    with _spinner(f"{title}: starting", quiet=verbose) as show:
+        from orchestration import runs
+
+        runs.prepare_home(settings.load())
+        total, done = runs.steps(job), 0
+        last = ""
+
+        def listen(work: str, rows: int | None) -> None:
+            nonlocal done, last
+            done, last = done + (work != last), work
+            show(f"{title}: {work} ({done} of {total})" + (f", {rows:,} rows" if rows else ""))
+
+        with progress.listening(listen):
+            outcome = runs.execute(job, config=config, verbose=verbose)
+    state = "done" if outcome.succeeded else "[red]failed[/red]"
+    out.print(f"{title}: {state} in {outcome.seconds:.1f} s", highlight=False)
+    return outcome
+
+
+@contextmanager
+def _spinner(title: str, *, quiet: bool = False) -> Iterator[Any]:
+    if quiet or not err.is_terminal:
+        yield lambda text: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as shown:
+        task = shown.add_task(escape(title))
+        yield lambda text: shown.update(task, description=escape(text))
+
+
+def _table(first: str, *others: str, title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+AsCsv = Annotated[bool, typer.Option("--csv", help="As CSV.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+@app.command()
+def gaps(
+    rule: Annotated[str | None, typer.Option(help="Only this rule.")] = None,
+    severity: Annotated[str | None, typer.Option(help="critical, high, medium or low")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only what this owner can close.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what keeps the picture from being complete, the gravest first."""
+    wanted = {"rule": rule, "severity": severity, "owner": owner}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    answer = query.ask(settings.load(), open_gaps(list(given)), given)
+    if as_json:
+        answer.write_json(sys.stdout)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("severity", "gap", "stake", "owner", "rule"):
+        table.add_column(name, justify="right" if name == "stake" else "left", overflow="fold")
+    for row in (dict(zip(answer.columns, row, strict=True)) for row in answer.rows):
+        table.add_row(row["severity"], escape(row["title"]), stake(row), escape(row["owner"] or ""), row["rule"])
+    out.print(table)
+    out.print(f"{len(answer.rows)} open gaps", highlight=False)
+
+
+def open_gaps(filters: Sequence[str] = ()) -> str:
+    """The open gaps, gravest first; `filters`: columns that equal a parameter of the same name."""
+    conditions = "".join(f" and lower({name}) = lower(${name})" for name in filters)
+    return (
+        "select severity, title, stake_amount, stake_kind, owner, rule, category, detail, fix, url, entity_type, entity_id,"
+        " customer_id, feature_id, first_seen_at, gap_id from unified.gaps"
+        f" where status = 'open' and suppressed_by is null{conditions}"
+        " order by case severity when 'critical' then 1 when 'high' then 2 when 'medium' then 3 else 4 end,"
+        " stake_amount desc nulls last, rule, entity_id"
+    )
+
+
+def stake(row: dict[str, Any]) -> str:
+    return "" if row["stake_amount"] is None else f"{row['stake_amount']:,.0f} {row['stake_kind']}"
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(metavar='"SELECT …"')], as_csv: AsCsv = False, as_json: AsJson = False
+) -> None:
+    """Answer one SELECT from the published tables, read-only."""
+    answer = query.ask(settings.load(), statement)
+    if as_csv:
+        answer.write_csv(sys.stdout)
+    elif as_json:
+        answer.write_json(sys.stdout)
+    else:
+        show(answer)
+
+
+def show(answer: Answer, title: str | None = None) -> None:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for at, name in enumerate(answer.columns):
+        numeric = any(isinstance(row[at], int | float) or hasattr(row[at], "as_tuple") for row in answer.rows)
+        table.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
+    for row in answer.rows:
+        table.add_row(*("" if value is None else escape(_cell(value)) for value in row))
+    out.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool) or not (isinstance(value, int | float) or hasattr(value, "as_tuple")):
+        return str(value)
+    return f"{value:,}"
+
+
+@app.command()
+def check() -> None:
+    """Try the settings, the warehouse, and every tool's credentials and permissions."""
+    current = settings.load()
+    with _spinner("Opening the warehouse"):
+        warehouse = current.warehouse()
+        with warehouse.begin("check"):
+            pass
+    _finding(True, "settings", "valid")
+    _finding(True, "warehouse", f"{warehouse!r} can be written")
+    well = [_check_tool(tool) for tool in current.tools.values()]
+    if not all(well):
+        raise typer.Exit(1)
+
+
+def _check_tool(tool: settings.Tool) -> bool:
+    if tool.off:
+        out.print(f"[dim]–[/dim] {tool.name}: off, none of its variables are set")
+        return True
+    well = True
+    try:
+        with _spinner(f"Asking {tool.name}"):
+            findings = list(tool.connector().check())
+    except (SettingsError, SourceError) as error:
+        _finding(False, tool.name, str(error))
+        return False
+    for finding in findings:
+        _finding(finding.ok, f"{tool.name}: {finding.subject}", finding.message)
+        well = well and finding.ok
+    return well
+
+
+def _finding(well: bool, subject: str, message: str) -> None:
+    out.print(
+        f"{'[green]✓[/green]' if well else '[red]✗[/red]'} {escape(f'{subject}: {message}')}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Go on from the last demo instead of starting anew.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """See it work on an invented company: stand-ins of the tools, read over HTTP, joined, gaps flagged."""
+    from orchestration import demo as invented
+
+    with invented.started(fresh=not keep) as tools:
+        finish(run_sync(tools, verbose=verbose))
+        finish([run_refresh(verbose=verbose)])
+        for title, question in invented.PICTURE.items():
+            out.print()
+            show(query.ask(settings.load(), question), title)
+    out.print()
+    out.print(invented.WHAT_NEXT, highlight=False)
+
+
+@app.command()
+def sandbox() -> None:
+    """Run the stand-ins of the tools, to try fullpicture against."""
+    from orchestration import demo as invented
+
+    with invented.stand_ins() as running:
+        for name, value in running.environment.items():
+            out.print(f"export {name}={value}", highlight=False, soft_wrap=True)
+        err.print("The stand-ins run until Ctrl-C.")
+        _wait()
+
+
+@app.command()
+def dev(
+    invented: Annotated[bool, typer.Option("--demo", help="On the demo's data, with the stand-ins running.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the UI, on this machine only.")] = 3000,
+) -> None:
+    """Run the Dagster UI and its daemon on http://127.0.0.1:3000, until Ctrl-C."""
+    if invented:
+        from orchestration import demo
+
+        world: Any = demo.started(fresh=False)
+    else:
+        world = nullcontext()
+    with world:
+        from orchestration import runs
+
+        runs.prepare_home(settings.load())
+        command = [
+            sys.executable,
+            "-m",
+            "dagster",
+            "dev",
+            "-w",
+            str(ROOT / "workspace.yaml"),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+        ]
+        raise typer.Exit(_until_interrupted(subprocess.Popen(command, cwd=ROOT)))
+
+
+def _until_interrupted(process: subprocess.Popen[bytes]) -> int:
+    """Waits for Dagster, which gets Ctrl-C itself and ends webserver and daemon; a plain kill is passed on to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+    return process.wait()
+
+
+def _wait() -> None:
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        pass
+
+
+def main() -> None:
+    """For a pipe that is closed early (`fullpicture gaps | head`), which is no fault."""
+    try:
+        app()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,100 @@
+"""An invented company to see everything work on: its stand-ins, its settings, its own home, and the questions it answers.
+
+Here belongs what the demo sets in place of the user's own settings, so that the two never mix. Not here: the company itself
+(connectors.sandbox) or anything that a real run does differently, for nothing does.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import yaml
+
+from connectors.sandbox.serve import PORTS, Running, serve
+from connectors.sandbox.world import World
+from orchestration import settings
+from orchestration.config import TOOLS
+from orchestration.settings import SettingsError
+
+HOME = Path("data/demo")
+
+PICTURE = {
+    "Customers": """
+        select lifecycle, count(*) as customers, sum(arr) as arr, sum(open_tickets) as open_tickets
+        from unified.customers group by lifecycle order by sum(arr) desc nulls last, lifecycle
+    """,
+    "Features by demand": """
+        select name, status, customers_requesting as customers, arr_requesting, pipeline_blocked
+        from unified.features
+        order by coalesce(arr_requesting, 0) + coalesce(pipeline_blocked, 0) desc, name limit 8
+    """,
+    "Gaps": """
+        select category, count(*) as gaps, sum(case when severity in ('critical', 'high') then 1 else 0 end) as grave,
+            sum(case when stake_kind = 'arr' then stake_amount end) as arr,
+            sum(case when stake_kind = 'pipeline' then stake_amount end) as pipeline
+        from unified.gaps where status = 'open' group by category order by category
+    """,
+    "The gravest": """
+        select severity, title, stake_amount as stake, owner
+        from unified.gaps where status = 'open' and suppressed_by is null
+        order by case severity when 'critical' then 1 when 'high' then 2 when 'medium' then 3 else 4 end,
+            stake_amount desc nulls last, rule, entity_id
+        limit 8
+    """,
+}
+
+WHAT_NEXT = f"""\
+All gaps:         FULLPICTURE_HOME={HOME} fullpicture gaps
+Your own query:   FULLPICTURE_HOME={HOME} fullpicture sql "select * from unified.customers limit 5"
+In the Dagster UI, on this same data:   make dev DEMO=1"""
+
+
+@contextmanager
+def stand_ins() -> Iterator[Running]:
+    """The stand-ins, on the same ports every time: host and port are what tells one world's rows from another's."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(serve(World(), PORTS))
+        except OSError as error:
+            ports = f"{PORTS[0]} to {PORTS[-1]}"
+            raise SettingsError(
+                f"The stand-ins need the ports {ports} of this machine ({error.strerror}): end the other demo, dev or sandbox first"
+            ) from None
+        yield running
+
+
+@contextmanager
+def started(*, fresh: bool) -> Iterator[list[str]]:
+    """Puts the invented company in place of the user's settings, in this process and those it starts; yields its tools."""
+    with stand_ins() as running:
+        if fresh:
+            shutil.rmtree(HOME, ignore_errors=True)
+        HOME.mkdir(parents=True, exist_ok=True)
+        config = HOME / "fullpicture.yaml"
+        config.write_text(_config(running), encoding="utf-8")
+        settings.put(
+            {
+                **dict.fromkeys([*settings.VENDOR_VARIABLES, "DAGSTER_HOME"]),
+                **running.environment,
+                "FULLPICTURE_HOME": str(HOME.absolute()),
+                "FULLPICTURE_CONFIG": str(config.absolute()),
+                "FULLPICTURE_NOW": running.world.now.isoformat(),
+            }
+        )
+        yield list(TOOLS)
+
+
+def _config(running: Running) -> str:
+    """What the invented company would write into fullpicture.yaml."""
+    chosen = {
+        **{
+            tool: {"fields": {stream: dict(columns) for stream, columns in streams.items()}}
+            for tool, streams in running.fields.items()
+        },
+        "customers": {"internal_domains": list(running.world.internal_domains)},
+        "features": {"values": dict(running.world.feature_values)},
+    }
+    return yaml.safe_dump(chosen, sort_keys=False)

@@ -1,0 +1,107 @@
+"""Answers one SELECT from the tables that were published, and is able to do nothing else.
+
+Here belongs what keeps somebody's SQL from writing, reading files, reaching the network or taking the whole machine. Not here: any
+particular question.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import duckdb
+import sqlalchemy as sa
+import sqlglot
+from sqlglot import exp
+
+from orchestration.settings import Settings
+from warehouse.publish import copy
+
+SECONDS = 60
+MEMORY = "2GB"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet run a cell
+
+
+class QueryError(Exception):
+    """Why there is no answer, in one line."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def write_csv(self, file: TextIO) -> None:
+        """As CSV whose texts no spreadsheet takes for formulas."""
+        writer = csv.writer(file)
+        writer.writerow(self.columns)
+        writer.writerows([_defused(value) for value in row] for row in self.rows)
+
+    def write_json(self, file: TextIO) -> None:
+        json.dump([dict(zip(self.columns, row, strict=True)) for row in self.rows], file, default=str, indent=2)
+        file.write("\n")
+
+
+def ask(settings: Settings, sql: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+    """Runs one SELECT. `parameters` are named `$name` in it."""
+    warehouse = settings.warehouse()
+    statement = one_select(sql, "duckdb" if warehouse.dialect == "duckdb" else "postgres")
+    if warehouse.dialect == "duckdb":
+        return _ask_copy(settings.published / copy.FILE, statement, parameters or {})
+    return _ask_postgres(warehouse.url, statement, parameters or {})
+
+
+def one_select(sql: str, dialect: str) -> str:
+    """The statement, if it is one SELECT and nothing else."""
+    try:
+        trees = [tree for tree in sqlglot.parse(sql, read=dialect) if tree is not None]
+    except sqlglot.errors.SqlglotError as error:
+        raise QueryError(f"This is not valid SQL: {str(error).splitlines()[0]}") from None
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query) or trees[0].find(exp.Into, exp.DML):
+        raise QueryError("Give one SELECT: nothing here can be changed.")
+    return sql
+
+
+def _ask_copy(file: Path, statement: str, parameters: Mapping[str, Any]) -> Answer:
+    if not file.exists():
+        raise QueryError("There are no tables yet: run fullpicture sync and fullpicture refresh first.")
+    locked: dict[str, Any] = {
+        "enable_external_access": False,
+        "lock_configuration": True,
+        "memory_limit": MEMORY,
+        "TimeZone": "UTC",
+    }
+    try:
+        with duckdb.connect(str(file), read_only=True, config=locked) as connection:
+            cursor = connection.execute(statement, dict(parameters))
+            return Answer([column[0] for column in cursor.description or []], cursor.fetchall())
+    except duckdb.Error as error:
+        raise QueryError(_first_line(error)) from None
+
+
+def _ask_postgres(url: sa.URL, statement: str, parameters: Mapping[str, Any]) -> Answer:
+    import psycopg
+
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    options = f"-c default_transaction_read_only=on -c statement_timeout={SECONDS}s -c timezone=UTC"
+    for name in parameters:
+        statement = statement.replace(f"${name}", f"%({name})s")
+    try:
+        with psycopg.connect(address, options=options, connect_timeout=10) as connection:
+            connection.read_only = True
+            cursor = connection.execute(statement.encode(), parameters or None)
+            return Answer([column.name for column in cursor.description or []], cursor.fetchall())
+    except psycopg.Error as error:
+        raise QueryError(_first_line(error).replace(str(url.password or "\0"), "***")) from None
+
+
+def _defused(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

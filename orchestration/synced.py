@@ -1,0 +1,250 @@
+"""The raw tables as assets: one per read of a tool, or one multi-asset for a read that fills several tables.
+
+Here belongs how a read is run: its lock, its time bound, what is tried again, what Dagster learns of it. Not here: how a vendor is
+asked (connectors) and how rows are written (warehouse).
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from connectors.base import Batch, Connector, Read, SourceError, Stream
+from orchestration import progress, settings
+from orchestration.checks import no_rejected_records, rejected_result
+from orchestration.config import TOOLS, Night, ToolSection
+from orchestration.settings import Settings, SettingsError
+from warehouse import load, schema
+from warehouse.engine import Warehouse, WarehouseError
+
+TRIGGER = "fullpicture/trigger"
+SECONDS_BETWEEN_LOG_LINES = 15.0
+
+
+def raw_table(stream: Stream) -> schema.RawTable:
+    """What a connector declares of a stream, as the warehouse declares a table."""
+    return schema.RawTable(
+        schema=stream.tool,
+        name=stream.name,
+        description=stream.description,
+        columns=tuple(schema.Column(c.name, c.type, c.description) for c in stream.columns),
+        key=stream.key,
+        write="snapshot" if stream.write == "snapshot" else "merge",
+        version=stream.version,
+        volatile=frozenset(c.name for c in stream.columns if c.volatile),
+    )
+
+
+def raw_tables() -> list[schema.RawTable]:
+    """Every raw table of every known tool, on or off."""
+    reads = (read for section in TOOLS.values() for read in section.connector_class().reads)
+    return [raw_table(stream) for read in reads for stream in read.streams]
+
+
+class Tools(dg.ConfigurableResource[Any]):
+    """What the reads of one run share: the settings, the warehouse, and of each tool its lock and its one connector."""
+
+    _stack: ExitStack = PrivateAttr()
+    _settings: Settings | None = PrivateAttr(default=None)
+    _warehouse: Warehouse | None = PrivateAttr(default=None)
+    _connectors: dict[str, Connector | Exception] = PrivateAttr(default_factory=dict)
+
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # type: ignore[override]
+        with ExitStack() as self._stack:
+            yield self
+
+    @property
+    def settings(self) -> Settings:
+        if self._settings is None:
+            self._settings = settings.load()
+        return self._settings
+
+    @property
+    def warehouse(self) -> Warehouse:
+        if self._warehouse is None:
+            warehouse = self.settings.warehouse()
+            schema.prepare(warehouse, raw_tables())
+            self._warehouse = warehouse
+        return self._warehouse
+
+    def connector(self, name: str) -> Connector:
+        """The tool's connector, with the tool locked until the run ends. What fails once is not waited for again."""
+        if name not in self._connectors:
+            try:
+                connector = self.settings.tool(name).connector()
+                self._stack.enter_context(self.warehouse.tool_lock(name))
+                self._connectors[name] = connector
+            except (SettingsError, WarehouseError) as error:
+                self._connectors[name] = error
+        found = self._connectors[name]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def assets() -> list[dg.AssetsDefinition]:
+    night = settings.config_or_defaults().night
+    return [_asset(section, read, night) for section in TOOLS.values() for read in section.connector_class().reads]
+
+
+def _asset(section: type[ToolSection], read: Read, night: Night) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=f"{section.tool}__{read.name}",
+        specs=[_spec(section, stream) for stream in read.streams],
+        check_specs=[no_rejected_records(stream) for stream in read.streams],
+        retry_policy=dg.RetryPolicy(
+            max_retries=night.retries, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+        ),
+    )
+    def loaded(
+        context: dg.AssetExecutionContext, tools: Tools
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        report, requests = _attempt(context, tools, section.tool, read, night.retries)
+        for stream in read.streams:
+            yield dg.MaterializeResult(
+                asset_key=[stream.tool, stream.name], metadata=_metadata(stream, report, requests)
+            )
+            yield rejected_result(stream, report.rejected)
+
+    return loaded
+
+
+def _spec(section: type[ToolSection], stream: Stream) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=[stream.tool, stream.name],
+        group_name=stream.tool,
+        description=stream.description,
+        kinds={stream.tool, "table"},
+        metadata={
+            "dagster/table_name": f"{stream.tool}.{stream.name}",
+            "dagster/column_schema": column_schema([*raw_table(stream).columns, *schema.RAW_COLUMNS], stream.key),
+        },
+    )
+
+
+def column_schema(columns: Sequence[schema.Column], key: Sequence[str]) -> dg.TableSchema:
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.name,
+                column.type,
+                column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.name not in key),
+            )
+            for column in columns
+        ]
+    )
+
+
+def _attempt(
+    context: dg.AssetExecutionContext, tools: Tools, tool: str, read: Read, retries: int
+) -> tuple[load.LoadReport, int]:
+    """Runs the read once. What went wrong is recorded when nothing is left to try."""
+    started = datetime.now(UTC)
+    # Who started the run by hand can start it again, and wants to know now.
+    last = context.retry_number >= retries or TRIGGER in context.run.tags
+    try:
+        connector = tools.connector(tool)
+    except (SettingsError, WarehouseError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    before = connector.requests
+    try:
+        report = _load(context, tools, connector, read)
+    except Exception as error:
+        transient = not isinstance(error, WarehouseError) and getattr(error, "transient", True)
+        if last or not transient:
+            _record(tools.warehouse, context, tool, read, started, error, connector.requests - before)
+        if isinstance(error, SourceError | WarehouseError):
+            raise dg.Failure(_verdict(error, transient), allow_retries=transient and not last) from None
+        raise
+    return report, connector.requests - before
+
+
+def _load(context: dg.AssetExecutionContext, tools: Tools, connector: Connector, read: Read) -> load.LoadReport:
+    work = f"{connector.tool}/{read.name}"
+    said = time.monotonic()
+
+    def tell(rows: int) -> None:
+        nonlocal said
+        progress.tell(work, rows)
+        if time.monotonic() - said > SECONDS_BETWEEN_LOG_LINES:
+            said = time.monotonic()
+            context.log.info(f"{work}: {rows:,} rows so far")
+
+    before = connector.requests
+    progress.tell(work)
+    cursor = load.cursor(tools.warehouse, connector.tool, read.name, connector.host)
+    return load.load(
+        tools.warehouse,
+        tool=connector.tool,
+        read=read.name,
+        host=connector.host,
+        run_id=context.run.run_id,
+        tables={stream.name: raw_table(stream) for stream in read.streams},
+        batches=_in_time(connector.batches(read, cursor), tools.settings.config.night.read_minutes),
+        requests=lambda: connector.requests - before,
+        progress=tell,
+    )
+
+
+def _in_time(batches: Iterable[Batch], minutes: int) -> Iterator[Batch]:
+    """Stops a read that takes too long. What it has committed stays, and the next run goes on from there."""
+    end = time.monotonic() + minutes * 60
+    for batch in batches:
+        yield batch
+        if time.monotonic() > end:
+            raise SourceError(
+                f"Stopped after {minutes} minutes; the next run goes on from here. "
+                "Raise night.read_minutes if this tool needs longer.",
+                transient=True,
+            )
+
+
+def _verdict(error: Exception, transient: bool) -> str:
+    if isinstance(error, WarehouseError):
+        return str(error)
+    return f"{error} {'Trying again can help.' if transient else 'Trying again will not help until that is mended.'}"
+
+
+def _record(
+    warehouse: Warehouse,
+    context: dg.AssetExecutionContext,
+    tool: str,
+    read: Read,
+    started: datetime,
+    error: Exception,
+    requests: int,
+) -> None:
+    line = str(error) if isinstance(error, SourceError | WarehouseError) else f"{type(error).__name__}: {error}"
+    try:
+        load.record_failure(
+            warehouse,
+            tool=tool,
+            read=read.name,
+            run_id=context.run.run_id,
+            started_at=started,
+            error=line,
+            requests=requests,
+        )
+    except Exception as second:  # the first error is the one to show
+        context.log.warning(f"The failure could not be recorded in sync.runs: {second}")
+
+
+def _metadata(stream: Stream, report: load.LoadReport, requests: int) -> dict[str, Any]:
+    counts = report.tables[stream.name]
+    metadata: dict[str, Any] = {
+        "dagster/row_count": counts.rows_total,
+        "inserted": counts.inserted,
+        "updated": counts.updated,
+        "deleted": counts.deleted,
+        "unchanged": counts.unchanged,
+        "rejected": report.rejected,
+        "requests": requests,
+    }
+    if report.covered_until is not None:
+        metadata["covered_until"] = dg.MetadataValue.timestamp(report.covered_until)
+    return metadata

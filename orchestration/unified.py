@@ -1,0 +1,228 @@
+"""The tables that are made from the raw ones as assets: one per model, the customer links, the gaps, the published copy.
+
+Here belongs their order and what Dagster learns of them. Not here: what any of them means or how it is built (warehouse).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from typing import Any, Self
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from orchestration import checks, progress, settings
+from orchestration.settings import Settings, SettingsError
+from orchestration.synced import column_schema, raw_tables
+from warehouse import gaps, identity, models, schema, settings_tables
+from warehouse.engine import Warehouse, WarehouseError
+from warehouse.gaps import Rule
+from warehouse.models import Build, CheckFailed, Model, Models
+from warehouse.publish import copy
+from warehouse.selects import Shape
+
+LINKS = dg.AssetKey(["unified", "customer_links"])
+GAPS = dg.AssetKey(["unified", "gaps"])
+GAP_EVENTS = dg.AssetKey(["unified", "gap_events"])
+COPY = dg.AssetKey(["publish", "copy"])
+LEDGERS = {table.full_name: table for table in schema.LEDGERS}
+
+
+class Refresh(dg.ConfigurableResource[Any]):
+    """One refresh: the warehouse, held from the first table to the last, so that all of them speak of one moment."""
+
+    accept: list[str] = Field(
+        default=[], description="Tables whose new version is accepted although it lost more than half of its rows."
+    )
+    _stack: ExitStack = PrivateAttr()
+    _settings: Settings | None = PrivateAttr(default=None)
+    _warehouse: Warehouse | Exception | None = PrivateAttr(default=None)
+
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # type: ignore[override]
+        with ExitStack() as self._stack:
+            yield self
+
+    @property
+    def settings(self) -> Settings:
+        if self._settings is None:
+            self._settings = settings.load()
+        return self._settings
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """Taken by the first step that needs it. What fails once is not waited for again."""
+        if self._warehouse is None:
+            try:
+                self._warehouse = self._take()
+            except (SettingsError, WarehouseError) as error:
+                self._warehouse = error
+        if isinstance(self._warehouse, Exception):
+            raise dg.Failure(str(self._warehouse), allow_retries=False)
+        return self._warehouse
+
+    def _take(self) -> Warehouse:
+        progress.tell("waiting for the warehouse")
+        _known(self.accept)
+        warehouse = self.settings.warehouse()
+        self._stack.enter_context(warehouse.hold("refresh"))
+        schema.prepare(warehouse, raw_tables())
+        with warehouse.begin("write the settings") as connection:
+            settings_tables.write(connection, settings.tables(self.settings))
+        return warehouse
+
+    @cached_property
+    def shape(self) -> Shape:
+        return models.library().shape(raw_tables())
+
+
+def assets() -> list[dg.AssetsDefinition]:
+    """Raises ModelError for a model or rule that cannot be built, with file and line: an error when the location loads."""
+    library, rules, raw = models.library(), gaps.rules(), raw_tables()
+    library.check(raw)
+    gaps.check(rules, library.shape(raw))
+    return [_customer_links(), *[_table(model) for model in library], _gaps(rules), _copy(library)]
+
+
+def _known(tables: Iterable[str]) -> None:
+    names = [model.name for model in models.library()]
+    for table in tables:
+        if table not in names:
+            raise SettingsError(f"{table} is not a table that is rebuilt{settings.nearest(table, names)}")
+
+
+def _key(table: str) -> dg.AssetKey | None:
+    """The asset that writes a table which SQL reads; None for the settings and the machinery's own records."""
+    schema_name, _, name = table.partition(".")
+    if table in identity.WRITES:
+        return LINKS
+    return None if schema_name in ("settings", "sync") else dg.AssetKey([schema_name, name])
+
+
+def _keys(tables: Iterable[str]) -> list[dg.AssetKey]:
+    return sorted({key for key in map(_key, tables) if key is not None})
+
+
+def _table(model: Model) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["unified", model.name],
+        deps=_keys(model.inputs),
+        group_name=model.group,
+        description=model.description,
+        kinds={"sql", "table"},
+        check_specs=checks.table_checks(model),
+        metadata={
+            "dagster/table_name": model.full_name,
+            "dagster/column_schema": column_schema(model.columns, model.key),
+            "sql": dg.MetadataValue.md(f"```sql\n{model.select.text}\n```"),
+        },
+    )
+    def built(context: dg.AssetExecutionContext, refresh: Refresh) -> Iterator[Any]:
+        warehouse = refresh.warehouse
+        progress.tell(model.full_name)
+        try:
+            with warehouse.begin(f"build {model.full_name}") as connection:
+                build = models.build(connection, model, refresh.shape, accept=model.name in refresh.accept)
+        except CheckFailed as failed:
+            yield from checks.table_results(model, failed.build)
+            raise dg.Failure(str(failed), allow_retries=False) from None
+        yield dg.MaterializeResult(
+            metadata={"dagster/row_count": build.rows, "dagster/column_lineage": _lineage(build)}
+        )
+        yield from checks.table_results(model, build)
+
+    return built
+
+
+def _lineage(build: Build) -> dg.TableColumnLineage:
+    def column(source: str) -> dg.TableColumnDep | None:
+        table, _, name = source.rpartition(".")
+        key = _key(table)
+        return None if key is None else dg.TableColumnDep(asset_key=key, column_name=name)
+
+    return dg.TableColumnLineage(
+        {name: [dep for dep in map(column, sources) if dep is not None] for name, sources in build.lineage.items()}
+    )
+
+
+def _ledger(key: dg.AssetKey, group: str, inputs: Iterable[str], ledger_key: tuple[str, ...]) -> dg.AssetSpec:
+    table = LEDGERS[".".join(key.path)]
+    return dg.AssetSpec(
+        key,
+        deps=_keys(inputs),
+        group_name=group,
+        description=table.description,
+        kinds={"python", "table"},
+        metadata={
+            "dagster/table_name": table.full_name,
+            "dagster/column_schema": column_schema(table.columns, ledger_key),
+        },
+    )
+
+
+def _customer_links() -> dg.AssetsDefinition:
+    key = ("tool", "record_type", "record_id", "valid_from")
+    inputs = {table for tables in identity.WRITES.values() for table in tables}
+
+    @dg.multi_asset(name="unified__customer_links", specs=[_ledger(LINKS, "customers", inputs, key)])
+    def resolved(refresh: Refresh) -> dg.MaterializeResult[Any]:
+        warehouse = refresh.warehouse
+        progress.tell("unified.customer_links")
+        with warehouse.begin("resolve which records are the same customer") as connection:
+            changed = identity.resolve(connection)
+        return dg.MaterializeResult(asset_key=LINKS, metadata={"changed": changed})
+
+    return resolved
+
+
+def _gaps(rules: Sequence[Rule]) -> dg.AssetsDefinition:
+    inputs = frozenset[str]().union(*(rule.inputs for rule in rules))
+
+    @dg.multi_asset(
+        name="unified__gaps",
+        specs=[
+            _ledger(GAPS, "gaps", inputs, ("gap_id",)),
+            _ledger(GAP_EVENTS, "gaps", inputs, ("gap_id", "event", "at")),
+        ],
+        check_specs=checks.rule_checks(rules, GAPS),
+    )
+    def reviewed(context: dg.AssetExecutionContext, refresh: Refresh) -> Iterator[Any]:
+        warehouse = refresh.warehouse
+        progress.tell("unified.gaps")
+        with warehouse.begin("review the gaps") as connection:
+            reports = gaps.review(connection, context.run.run_id, rules)
+        counts = {
+            name: sum(getattr(report, name) for report in reports)
+            for name in ("open", "opened", "resolved", "reopened")
+        }
+        yield dg.MaterializeResult(asset_key=GAPS, metadata=counts)
+        yield dg.MaterializeResult(asset_key=GAP_EVENTS)
+        for report in reports:
+            yield checks.rule_result(report, GAPS)
+
+    return reviewed
+
+
+def _copy(library: Models) -> dg.AssetsDefinition:
+    everything = [
+        *(model.full_name for model in library),
+        *("unified.customer_links", "unified.gaps", "unified.gap_events"),
+    ]
+
+    @dg.asset(
+        key=COPY,
+        deps=_keys(everything),
+        group_name="publish",
+        description="The unified tables as a DuckDB file of their own, so that whoever reads never holds up who writes.",
+        kinds={"duckdb", "file"},
+    )
+    def published(refresh: Refresh) -> dg.MaterializeResult[Any]:
+        warehouse = refresh.warehouse
+        progress.tell("the published copy")
+        path = copy.publish(warehouse, refresh.settings.published, include_raw=refresh.settings.config.publish.raw)
+        if path is None:
+            return dg.MaterializeResult(
+                metadata={"note": "PostgreSQL needs no copy: readers have the views of unified."}
+            )
+        return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(path), "bytes": path.stat().st_size})
+
+    return published
