@@ -6,12 +6,12 @@ Here belongs who works here. Not here: customers, or what these people do.
 from __future__ import annotations
 
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connectors.sandbox import names
 
 if TYPE_CHECKING:
-    from connectors.sandbox.world import Record, World
+    from connectors.sandbox.world import World
 
 
 def colleagues(world: World, number: int) -> None:
@@ -27,25 +27,29 @@ def colleagues(world: World, number: int) -> None:
         world.create("group", at=world.ago(900), name=name, default=default)
 
 
-def _seller(world: World, place: int, first: str, last: str) -> None:
+def _seller(world: World, _: int, first: str, last: str) -> None:
     boss = next(iter(world.salesforce_users), None)
     email = names.address(first, last, names.VENDOR_DOMAIN)
-    about: Record = {"FirstName": first, "LastName": last, "Email": email, "Username": email, "Department": "Sales"}
+    about: dict[str, Any] = {
+        "FirstName": first,
+        "LastName": last,
+        "Email": email,
+        "Username": email,
+        "Department": "Sales",
+    }
     title = "Account Executive" if boss else "VP Sales"
     world.create("salesforce_user", at=world.ago(800, 300), **about, ManagerId=boss, Title=title)
 
 
 def _developer(world: World, place: int, first: str, last: str) -> None:
-    email = {} if place % 4 == 3 else {"emailAddress": names.address(first, last, names.VENDOR_DOMAIN)}
+    email: dict[str, Any] = {} if place % 4 == 3 else {"emailAddress": names.address(first, last, names.VENDOR_DOMAIN)}
     world.create("jira_user", displayName=f"{first} {last}", **email)
 
 
 def _agent(world: World, place: int, first: str, last: str) -> None:
     role = "agent" if place else "admin"
     email = names.address(first, last, names.VENDOR_DOMAIN)
-    world.create(
-        "zendesk_user", at=world.ago(700, 200), name=f"{first} {last}", email=email, role=role, restricted_agent=False
-    )
+    world.create("zendesk_user", at=world.ago(700, 200), name=f"{first} {last}", email=email, role=role, restricted_agent=False)
 
 
 def sellers(world: World) -> list[str]:

@@ -37,18 +37,24 @@ def account_with_people(world: World, history: str, **fields: Any) -> Record:
     name, domain, industry, country = world.company()
     created = world.ago(430, 500)
     number = len(world.accounts)
-    siblings = [
-        a for a in islice(reversed(world.accounts.values()), 12) if a["Type"] == "Customer" and not a["ParentId"]
-    ]
+    siblings = [a for a in islice(reversed(world.accounts.values()), 12) if a["Type"] == "Customer" and not a["ParentId"]]
     subsidiary = history == "paying" and number % 8 == 7 and siblings
     values: Record = {
-        "Name": name, "Website": names.as_typed(random, domain), "Industry": industry, "BillingCountry": country,
-        "BillingCity": names.COUNTRIES[country][2], "BillingStreet": f"{random.randrange(1, 90)} Harbour Street",
-        "BillingPostalCode": f"{random.randrange(10000, 99999)}", "Phone": f"+49 555 {random.randrange(10**6):06d}",
-        "NumberOfEmployees": random.choice((40, 120, 350, 900, 2600)), "AnnualRevenue": random.randrange(2, 900) * 1_000_000,
-        "OwnerId": random.choice(sellers(world)), "Type": "Prospect" if history == "prospect" else "Customer",
-        "ParentId": siblings[0]["Id"] if subsidiary else None, **fields,
-    }  # fmt: skip
+        "Name": name,
+        "Website": names.as_typed(random, domain),
+        "Industry": industry,
+        "BillingCountry": country,
+        "BillingCity": names.COUNTRIES[country][2],
+        "BillingStreet": f"{random.randrange(1, 90)} Harbour Street",
+        "BillingPostalCode": f"{random.randrange(10000, 99999)}",
+        "Phone": f"+49 555 {random.randrange(10**6):06d}",
+        "NumberOfEmployees": random.choice((40, 120, 350, 900, 2600)),
+        "AnnualRevenue": random.randrange(2, 900) * 1_000_000,
+        "OwnerId": random.choice(sellers(world)),
+        "Type": "Prospect" if history == "prospect" else "Customer",
+        "ParentId": siblings[0]["Id"] if subsidiary else None,
+        **fields,
+    }
     if subsidiary and number % 16 == 7:
         values["Website"] = None
     account = world.create("account", at=created, **values)
@@ -87,13 +93,13 @@ def deals(world: World, account: Record, history: str) -> None:
                 world,
                 account,
                 days_ago=365 * year + random.randrange(20, 330),
-                type="Renewal" if year == 0 else "New Business",
+                deal_type="Renewal" if year == 0 else "New Business",
             )
         if random.random() < 0.7:
             open_deal(world, account, random.choice(("Renewal", "Expansion")))
     elif history == "churned":
         ended = random.randrange(420, 620)
-        won(world, account, days_ago=ended, type="New Business")
+        won(world, account, days_ago=ended, deal_type="New Business")
         lost(world, account, days_ago=ended - 365)
     else:
         if random.random() < 0.75:
@@ -102,8 +108,8 @@ def deals(world: World, account: Record, history: str) -> None:
             lost(world, account, days_ago=random.randrange(10, 300))
 
 
-def won(world: World, account: Record, days_ago: int, type: str) -> Record:
-    return _deal(world, account, "Closed Won", -days_ago, type)
+def won(world: World, account: Record, days_ago: int, deal_type: str) -> Record:
+    return _deal(world, account, "Closed Won", -days_ago, deal_type)
 
 
 def lost(world: World, account: Record, days_ago: int, **fields: Any) -> Record:
@@ -120,12 +126,12 @@ def lost(world: World, account: Record, days_ago: int, **fields: Any) -> Record:
 
 
 def open_deal(
-    world: World, account: Record, type: str = "New Business", closes_in: int | None = None, **fields: Any
+    world: World, account: Record, deal_type: str = "New Business", closes_in: int | None = None, **fields: Any
 ) -> Record:
     closes_in = world.random.randrange(6, 150) if closes_in is None else closes_in
     if "Blocking_Feature__c" not in fields and world.random.random() < 0.3:
         fields["Blocking_Feature__c"] = _wanted_feature(world)["key"]
-    return _deal(world, account, world.random.choice(_OPEN_STAGES), closes_in, type, **fields)
+    return _deal(world, account, world.random.choice(_OPEN_STAGES), closes_in, deal_type, **fields)
 
 
 def _wanted_feature(world: World) -> Record:
@@ -135,13 +141,19 @@ def _wanted_feature(world: World) -> Record:
     )
 
 
-def _deal(world: World, account: Record, stage: str, closes_in: int, type: str, **fields: Any) -> Record:
+def _deal(world: World, account: Record, stage: str, closes_in: int, deal_type: str, **fields: Any) -> Record:
     random = world.random
     values = {
-        "AccountId": account["Id"], "OwnerId": account["OwnerId"], "Name": f"{account['Name'].rsplit(' ', 1)[0]}: {type}", "Type": type,
-        "StageName": "Qualification", "CloseDate": world.day(closes_in), "Amount": float(random.choice((4, 8, 12, 18, 30, 45, 80, 140, 250)) * 1000),
-        "LeadSource": random.choice(("Web", "Referral", "Partner", "Event")), "NextStep": random.choice(names.NEXT_STEPS),
-    }  # fmt: skip
+        "AccountId": account["Id"],
+        "OwnerId": account["OwnerId"],
+        "Name": f"{account['Name'].rsplit(' ', 1)[0]}: {deal_type}",
+        "Type": deal_type,
+        "StageName": "Qualification",
+        "CloseDate": world.day(closes_in),
+        "Amount": float(random.choice((4, 8, 12, 18, 30, 45, 80, 140, 250)) * 1000),
+        "LeadSource": random.choice(("Web", "Referral", "Partner", "Event")),
+        "NextStep": random.choice(names.NEXT_STEPS),
+    }
     created = world.ago(max(5, 20 - closes_in), 60)
     deal = world.create("opportunity", at=created, **values)
     closed = stage.startswith("Closed")
@@ -165,7 +177,5 @@ def organization_for(world: World, account: Record, **fields: Any) -> Record:
         )
     first, last = names.person(world.random)
     email = names.address(first, last, domain or f"{account['Name'].split()[0].lower()}-group.com")
-    world.create(
-        "zendesk_user", at=world.ago(5, 30), name=f"{first} {last}", email=email, organization_id=organization["id"]
-    )
+    world.create("zendesk_user", at=world.ago(5, 30), name=f"{first} {last}", email=email, organization_id=organization["id"])
     return organization

@@ -1,6 +1,7 @@
 """What the world holds on its first day, and how much of it.
 
-Here belongs the ordinary company, without flaws that anybody would flag. Not here: the planted flaws, or what happens later.
+Here belongs the ordinary company, without flaws that anybody would flag.
+Not here: the planted flaws, or what happens later.
 """
 
 from __future__ import annotations
@@ -33,9 +34,7 @@ class Size:
         if size == "tiny":
             return cls(accounts=6, features=4, issues=16, tickets=30, colleagues=4)
         scale = 1 if size == "demo" else int(size)
-        return cls(
-            accounts=44 * scale, features=24 * scale, issues=192 * scale, tickets=470 * scale, colleagues=10 + scale
-        )
+        return cls(accounts=44 * scale, features=24 * scale, issues=192 * scale, tickets=470 * scale, colleagues=10 + scale)
 
 
 def found(world: World, size: str | int) -> None:

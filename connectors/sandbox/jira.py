@@ -17,7 +17,7 @@ import msgspec
 from starlette.requests import Request
 
 from connectors.sandbox import jira_site, jql, names
-from connectors.sandbox.server import Paths, Refused, Reply, Server
+from connectors.sandbox.server import Paths, RefusedError, Reply, Server
 from connectors.sandbox.world import Record, World
 
 EMAIL = "fullpicture@quillmere-software.com"
@@ -28,8 +28,8 @@ _TOKEN_LIFE = timedelta(days=7)
 _PERMISSIONS = ("BROWSE_PROJECTS", "ADMINISTER", "CREATE_ISSUES")
 
 
-def failure(status: int, *messages: str) -> Refused:
-    return Refused(status, {"errorMessages": list(messages), "errors": {}})
+def failure(status: int, *messages: str) -> RefusedError:
+    return RefusedError(status, {"errorMessages": list(messages), "errors": {}})
 
 
 class Jira(Server):
@@ -89,22 +89,20 @@ class Jira(Server):
         request.state.known = header in (basic, f"Bearer {ACCESS_TOKEN}")
         if header is not None and not request.state.known:
             reason = {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED", "WWW-Authenticate": 'OAuth realm="sandbox"'}
-            raise Refused(401, self.error(401), reason)
+            raise RefusedError(401, self.error(401), reason)
 
-    def meter(self, request: Request) -> Mapping[str, str]:
+    def meter(self, _: Request, /) -> Mapping[str, str]:
         limits = {"X-RateLimit-Limit": str(self.burst_limit), "X-RateLimit-Remaining": str(self.burst_limit - 1)}
         return {**limits, "X-RateLimit-Reset": (self.world.now + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%MZ")}
 
     # issues ---------------------------------------------------------------------------------------------------------
 
-    def search(self, request: Request, body: Any) -> Reply:
+    def search(self, request: Request) -> Reply:
         """Pages follow the last issue's place in the order, so that issues that change meanwhile move between pages."""
-        asked = body if request.method == "POST" else _search_parameters(request)
+        asked = request.state.body if request.method == "POST" else _search_parameters(request)
         query = self._parsed(asked.get("jql") or "")
         if not query.clauses:
-            raise failure(
-                400, "Unbounded JQL queries are not allowed here. Please add a search restriction to your query."
-            )
+            raise failure(400, "Unbounded JQL queries are not allowed here. Please add a search restriction to your query.")
         fields = _flat(asked.get("fields") or ["id"])
         only_ids = set(fields) <= {"id", "key"}
         found = self._found(request, query)
@@ -119,34 +117,37 @@ class Jira(Server):
             reply["nextPageToken"] = self._page_token(page[-1][0], asked.get("jql") or "")
         return Reply(reply)
 
-    def count(self, request: Request, body: Any) -> Reply:
-        query = self._parsed(body.get("jql") or "")
+    def count(self, request: Request) -> Reply:
+        query = self._parsed(request.state.body.get("jql") or "")
         if not query.clauses:
-            raise failure(
-                400, "Unbounded JQL queries are not allowed here. Please add a search restriction to your query."
-            )
+            raise failure(400, "Unbounded JQL queries are not allowed here. Please add a search restriction to your query.")
         return Reply({"count": len(self._found(request, query))})
 
-    def gone(self, request: Request, body: Any) -> Reply:
-        raise failure(410, "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API. A full migration guideline is available at https://developer.atlassian.com/changelog/#CHANGE-2046")  # fmt: skip
+    def gone(self, _: Request) -> Reply:
+        raise failure(
+            410,
+            "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API. "
+            "A full migration guideline is available at https://developer.atlassian.com/changelog/#CHANGE-2046",
+        )
 
-    def bulk_fetch(self, request: Request, body: Any) -> Reply:
+    def bulk_fetch(self, request: Request) -> Reply:
+        body = request.state.body
         asked = body["issueIdsOrKeys"]
         if not asked or len(asked) > 100:
             raise failure(400, "The number of issues must be between 1 and 100.")
-        found = {id: issue for id in asked if (issue := self._visible(request, str(id)))}
+        found = {issue_id: issue for issue_id in asked if (issue := self._visible(request, str(issue_id)))}
         unique = {issue["id"]: issue for issue in found.values()}
         fields = _flat(body.get("fields") or ["*all"])
         missing = [
-            {"id": str(id), "errorMessage": "Issue does not exist or you do not have permission to see it."}
-            for id in asked
-            if id not in found
+            {"id": str(issue_id), "errorMessage": "Issue does not exist or you do not have permission to see it."}
+            for issue_id in asked
+            if issue_id not in found
         ]
         return Reply(
-            {"issues": [self.shown(unique[id], fields) for id in sorted(unique, key=int)], "issueErrors": missing}
+            {"issues": [self.shown(unique[issue_id], fields) for issue_id in sorted(unique, key=int)], "issueErrors": missing}
         )
 
-    def issue(self, request: Request, body: Any) -> Reply:
+    def issue(self, request: Request) -> Reply:
         issue = self._visible(request, request.path_params["key"])
         if issue is None:
             raise failure(404, "Issue does not exist or you do not have permission to see it.")
@@ -155,7 +156,7 @@ class Jira(Server):
     def _parsed(self, text: str) -> jql.Query:
         try:
             return jql.parse(text)
-        except jql.Malformed as error:
+        except jql.MalformedError as error:
             raise failure(400, str(error)) from None
 
     def _found(self, request: Request, query: jql.Query) -> list[tuple[Any, Record]]:
@@ -171,15 +172,14 @@ class Jira(Server):
         zone, now = ZoneInfo(self.time_zone), self.world.now
         try:
             tests = [jql.holds(clause, zone, now, self.world.issue_ids) for clause in query.clauses]
-        except jql.Malformed as error:
+        except jql.MalformedError as error:
             raise failure(400, str(error)) from None
         indexed = jira_site.time(now - self.index_lag) if self.index_lag else "9"
         issues = (issue for issue in self._browsable(request) if issue["fields"]["updated"] <= indexed)
         found = [issue for issue in issues if all(test(issue) for test in tests)]
         order = query.order or (("created", True),)
         placed = [
-            ([_place(jql.value(issue, field), down) for field, down in order] + [int(issue["id"])], issue)
-            for issue in found
+            ([_place(jql.value(issue, field), down) for field, down in order] + [int(issue["id"])], issue) for issue in found
         ]
         return sorted(placed, key=lambda pair: pair[0])
 
@@ -218,9 +218,7 @@ class Jira(Server):
         """The issue as the API gives it: timestamps in the user's zone, people and other issues in short."""
         values = issue["fields"]
         wanted = (
-            values.keys()
-            if not fields or {"*all", "*navigable"} & set(fields)
-            else [name for name in fields if name in values]
+            values.keys() if not fields or {"*all", "*navigable"} & set(fields) else [name for name in fields if name in values]
         )
         wanted = [name for name in wanted if f"-{name}" not in fields]
         return {
@@ -231,8 +229,12 @@ class Jira(Server):
     def _bare(self, issue: Record, fields: Sequence[str]) -> Record:
         if "key" not in fields:
             return {"id": issue["id"]}
-        return {"expand": "renderedFields,names,schema,operations,editmeta,changelog,versionedRepresentations", "id": issue["id"],
-                "self": f"{self.base_url}{_API}/issue/{issue['id']}", "key": issue["key"]}  # fmt: skip
+        return {
+            "expand": "renderedFields,names,schema,operations,editmeta,changelog,versionedRepresentations",
+            "id": issue["id"],
+            "self": f"{self.base_url}{_API}/issue/{issue['id']}",
+            "key": issue["key"],
+        }
 
     def _field(self, name: str, value: Any) -> Any:
         if value is None:
@@ -246,7 +248,7 @@ class Jira(Server):
                 "self": f"{self.base_url}{_API}/project/{value['id']}"
             }
         if name == "fixVersions":
-            return [self._version(id) for id in value]
+            return [self._version(version_id) for version_id in value]
         if name == "parent":
             return self._short(value["id"])
         if name == "issuelinks":
@@ -264,49 +266,50 @@ class Jira(Server):
         """Without the address where the person hides it."""
         return {"self": f"{self.base_url}{_API}/user?accountId={user['accountId']}", "avatarUrls": {}, **user}
 
-    def _version(self, id: str) -> Record:
-        version = self.world.versions[id]
-        shown = {key: version[key] for key in ("id", "name", "archived", "released", "releaseDate") if key in version}
-        return {"self": f"{self.base_url}{_API}/version/{id}", **shown}
+    def _version(self, version_id: str) -> Record:
+        version = self.world.versions[version_id]
+        shown: Record = {key: version[key] for key in ("id", "name", "archived", "released", "releaseDate") if key in version}
+        return {"self": f"{self.base_url}{_API}/version/{version_id}", **shown}
 
-    def _short(self, id: str) -> Record:
-        issue = self.world.issues[id]
-        fields = {
-            name: self._field(name, issue["fields"][name]) for name in ("summary", "status", "priority", "issuetype")
-        }
-        return {"id": id, "key": issue["key"], "self": f"{self.base_url}{_API}/issue/{id}", "fields": fields}
+    def _short(self, issue_id: str) -> Record:
+        issue = self.world.issues[issue_id]
+        fields = {name: self._field(name, issue["fields"][name]) for name in ("summary", "status", "priority", "issuetype")}
+        return {"id": issue_id, "key": issue["key"], "self": f"{self.base_url}{_API}/issue/{issue_id}", "fields": fields}
 
     def _link(self, link: Record) -> Record:
-        type = {"id": "10003", "name": "Polaris work item link", "inward": "is implemented by", "outward": "implements"}
+        link_type = {"id": "10003", "name": "Polaris work item link", "inward": "is implemented by", "outward": "implements"}
         return {
             "id": link["id"],
             "self": f"{self.base_url}{_API}/issueLink/{link['id']}",
-            "type": type,
+            "type": link_type,
             link["direction"]: self._short(link["issue"]),
         }
 
     # everything else ------------------------------------------------------------------------------------------------
 
-    def projects(self, request: Request, body: Any) -> Reply:
-        visible = [
-            p for p in self.world.alive("project") if p["key"] not in self.hidden_projects and request.state.known
-        ]
+    def projects(self, request: Request) -> Reply:
+        visible = [p for p in self.world.alive("project") if p["key"] not in self.hidden_projects and request.state.known]
         start, size = (
             int(request.query_params.get("startAt", 0)),
             self.page(min(100, int(request.query_params.get("maxResults", 50)))),
         )
         expand = request.query_params.get("expand", "")
-        values = [
-            self._project(project, expand) for project in sorted(visible, key=lambda p: p["key"])[start : start + size]
-        ]
+        values = [self._project(project, expand) for project in sorted(visible, key=lambda p: p["key"])[start : start + size]]
         here = f"{self.base_url}{_API}/project/search?maxResults={size}&startAt="
-        reply: Record = {"self": f"{here}{start}", "maxResults": size, "startAt": start, "total": len(visible), "isLast": start + size >= len(visible), "values": values}  # fmt: skip
+        reply: Record = {
+            "self": f"{here}{start}",
+            "maxResults": size,
+            "startAt": start,
+            "total": len(visible),
+            "isLast": start + size >= len(visible),
+            "values": values,
+        }
         if not reply["isLast"]:
             reply["nextPage"] = f"{here}{start + size}"
         return Reply(reply)
 
     def _project(self, project: Record, expand: str) -> Record:
-        shown = {
+        shown: Record = {
             key: project[key]
             for key in ("id", "key", "name", "projectTypeKey", "style", "simplified", "isPrivate")
             if key in project
@@ -316,34 +319,58 @@ class Jira(Server):
         if "lead" in expand:
             shown["lead"] = self.person(self.world.jira_users[project["lead"]])
         category = {"projectCategory": project["projectCategory"]} if "projectCategory" in project else {}
-        return {"expand": "description,lead,issueTypes,url,projectKeys,permissions,insight", "self": f"{self.base_url}{_API}/project/{project['id']}",
-                "avatarUrls": {}, "entityId": f"00000000-0000-0000-0000-0000000{project['id']}", "properties": {}, **shown, **category}  # fmt: skip
+        return {
+            "expand": "description,lead,issueTypes,url,projectKeys,permissions,insight",
+            "self": f"{self.base_url}{_API}/project/{project['id']}",
+            "avatarUrls": {},
+            "entityId": f"00000000-0000-0000-0000-0000000{project['id']}",
+            "properties": {},
+            **shown,
+            **category,
+        }
 
-    def fields(self, request: Request, body: Any) -> Reply:
-        shown = [
-            {key: value for key, value in field.items() if not key.startswith("_")}
-            for field in self.world.alive("field")
-        ]
+    def fields(self, request: Request) -> Reply:
+        shown = [{key: value for key, value in field.items() if not key.startswith("_")} for field in self.world.alive("field")]
         return Reply([field for field in shown if request.state.known or not field["custom"]])
 
-    def myself(self, request: Request, body: Any) -> Reply:
+    def myself(self, request: Request) -> Reply:
         if not request.state.known:
-            raise Refused(401, self.error(401))
+            raise RefusedError(401, self.error(401))
         return Reply(
-            {"self": f"{self.base_url}{_API}/user?accountId=712020:fullpicture", "accountId": "712020:fullpicture", "accountType": "atlassian",
-             "emailAddress": EMAIL, "displayName": "Fullpicture", "active": True, "timeZone": self.time_zone, "locale": "en_US",
-             "groups": {"size": 0, "items": []}, "applicationRoles": {"size": 1, "items": []}, "expand": "groups,applicationRoles"}
-        )  # fmt: skip
+            {
+                "self": f"{self.base_url}{_API}/user?accountId=712020:fullpicture",
+                "accountId": "712020:fullpicture",
+                "accountType": "atlassian",
+                "emailAddress": EMAIL,
+                "displayName": "Fullpicture",
+                "active": True,
+                "timeZone": self.time_zone,
+                "locale": "en_US",
+                "groups": {"size": 0, "items": []},
+                "applicationRoles": {"size": 1, "items": []},
+                "expand": "groups,applicationRoles",
+            }
+        )
 
-    def server_info(self, request: Request, body: Any) -> Reply:
+    def server_info(self, _: Request) -> Reply:
         now = self._local(jira_site.time(self.world.now))
         return Reply(
-            {"baseUrl": self.base_url, "displayUrl": names.JIRA_SITE, "version": "1001.0.0-SNAPSHOT", "versionNumbers": [1001, 0, 0],
-             "deploymentType": "Cloud", "buildNumber": 100290, "buildDate": now, "serverTime": now, "scmInfo": "sandbox",
-             "serverTitle": names.VENDOR, "serverTimeZone": "GMT"}
-        )  # fmt: skip
+            {
+                "baseUrl": self.base_url,
+                "displayUrl": names.JIRA_SITE,
+                "version": "1001.0.0-SNAPSHOT",
+                "versionNumbers": [1001, 0, 0],
+                "deploymentType": "Cloud",
+                "buildNumber": 100290,
+                "buildDate": now,
+                "serverTime": now,
+                "scmInfo": "sandbox",
+                "serverTitle": names.VENDOR,
+                "serverTimeZone": "GMT",
+            }
+        )
 
-    def my_permissions(self, request: Request, body: Any) -> Reply:
+    def my_permissions(self, request: Request) -> Reply:
         asked = [key for key in request.query_params.get("permissions", "").split(",") if key]
         unknown = [key for key in asked if key not in _PERMISSIONS]
         if unknown or not asked:
@@ -352,8 +379,17 @@ class Jira(Server):
                 *(f"Unrecognized permission '{key}'" for key in unknown),
                 *(() if asked else ("The 'permissions' query parameter is required.",)),
             )
-        have = {key: {"id": str(place), "key": key, "name": key.replace("_", " ").title(), "type": "PROJECT", "description": "",
-                      "havePermission": request.state.known and key == "BROWSE_PROJECTS"} for place, key in enumerate(_PERMISSIONS, 10)}  # fmt: skip
+        have = {
+            key: {
+                "id": str(place),
+                "key": key,
+                "name": key.replace("_", " ").title(),
+                "type": "PROJECT",
+                "description": "",
+                "havePermission": request.state.known and key == "BROWSE_PROJECTS",
+            }
+            for place, key in enumerate(_PERMISSIONS, 10)
+        }
         return Reply({"permissions": {key: have[key] for key in asked}})
 
 

@@ -22,14 +22,12 @@ _CATEGORIES = {
 
 
 def _named(first: int, **more: Any) -> Any:
-    return {
-        name: {"id": str(first + place), "name": name, **values} for place, (name, values) in enumerate(more.items())
-    }
+    return {name: {"id": str(first + place), "name": name, **values} for place, (name, values) in enumerate(more.items())}
 
 
 def _status(key: str) -> Record:
-    id, colour, name = _CATEGORIES[key]
-    return {"statusCategory": {"id": id, "key": key, "colorName": colour, "name": name}}
+    new_id, colour, name = _CATEGORIES[key]
+    return {"statusCategory": {"id": new_id, "key": key, "colorName": colour, "name": name}}
 
 
 STATUSES: dict[str, Record] = _named(
@@ -74,12 +72,12 @@ def text(*paragraphs: str) -> Record:
 
 
 def create(world: World, kind: str, at: datetime, fields: dict[str, Any]) -> Record:
-    return {"project": _project, "field": _field, "version": _version, "jira_user": _user, "issue": _issue}[kind](
-        world, at, fields
-    )
+    if kind == "issue":
+        return _issue(world, at, fields)
+    return {"project": _project, "field": _field, "version": _version, "jira_user": _user}[kind](world, fields)
 
 
-def _project(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+def _project(world: World, fields: dict[str, Any]) -> Record:
     defaults = {
         "projectTypeKey": "software",
         "style": "classic",
@@ -90,7 +88,7 @@ def _project(world: World, at: datetime, fields: dict[str, Any]) -> Record:
     return {"id": str(world.number("project", 10000)), **defaults, "components": [], **fields}
 
 
-def _field(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+def _field(_: World, fields: dict[str, Any]) -> Record:
     key = fields["id"]
     custom = key.startswith("customfield_")
     clauses = [f"cf[{key[12:]}]", fields["name"]] if custom else [key]
@@ -105,11 +103,11 @@ def _field(world: World, at: datetime, fields: dict[str, Any]) -> Record:
     }
 
 
-def _version(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+def _version(world: World, fields: dict[str, Any]) -> Record:
     return {"id": str(world.number("version", 10100)), "archived": False, "released": False, **fields}
 
 
-def _user(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+def _user(world: World, fields: dict[str, Any]) -> Record:
     account_id = f"712020:{world.random.getrandbits(96):024x}"
     return {
         "accountId": account_id,
@@ -122,24 +120,46 @@ def _user(world: World, at: datetime, fields: dict[str, Any]) -> Record:
 
 def _issue(world: World, at: datetime, fields: dict[str, Any]) -> Record:
     project = world.projects[fields.pop("project")]
-    id = str(world.number("issue", 10001))
+    new_id = str(world.number("issue", 10001))
     key = f"{project['key']}-{world.number('issues of ' + project['id'])}"
-    world.issue_ids[key] = id
+    world.issue_ids[key] = new_id
     values: Record = {
-        "summary": None, "issuetype": ISSUE_TYPES["Task"], "project": project, "status": STATUSES["To Do"],
-        "statuscategorychangedate": time(at), "priority": PRIORITIES["Medium"], "resolution": None, "resolutiondate": None,
-        "created": time(at), "updated": None, "creator": None, "reporter": None, "assignee": None,
-        "description": None, "duedate": None, "labels": [], "components": [], "fixVersions": [], "versions": [],
-        "issuelinks": [], "parent": None, STORY_POINTS: None, PRODUCT_AREA: None, CUSTOMER: None, EPIC_LINK: None,
-        SPRINT: None, FLAGGED: None, RANK: f"0|i{int(id):05d}:",
-    }  # fmt: skip
-    record: Record = {"id": id, "key": key, "fields": values, "_former_keys": []}
+        "summary": None,
+        "issuetype": ISSUE_TYPES["Task"],
+        "project": project,
+        "status": STATUSES["To Do"],
+        "statuscategorychangedate": time(at),
+        "priority": PRIORITIES["Medium"],
+        "resolution": None,
+        "resolutiondate": None,
+        "created": time(at),
+        "updated": None,
+        "creator": None,
+        "reporter": None,
+        "assignee": None,
+        "description": None,
+        "duedate": None,
+        "labels": [],
+        "components": [],
+        "fixVersions": [],
+        "versions": [],
+        "issuelinks": [],
+        "parent": None,
+        STORY_POINTS: None,
+        PRODUCT_AREA: None,
+        CUSTOMER: None,
+        EPIC_LINK: None,
+        SPRINT: None,
+        FLAGGED: None,
+        RANK: f"0|i{int(new_id):05d}:",
+    }
+    record: Record = {"id": new_id, "key": key, "fields": values, "_former_keys": []}
     change(world, "issue", record, at, {"creator": fields.get("reporter"), **fields})
     return record
 
 
 def change(world: World, kind: str, record: Record, at: datetime, fields: dict[str, Any]) -> None:
-    """Issues take `status`, `priority`, `resolution` and `issuetype` by name, people by account id, `parent` by issue id."""
+    """Issues take status, priority, resolution and type by name, people by account id, parents by issue id."""
     if kind != "issue":
         record |= fields
         return
@@ -147,9 +167,7 @@ def change(world: World, kind: str, record: Record, at: datetime, fields: dict[s
     unknown = fields.keys() - values.keys()
     if unknown or "project" in fields:
         raise KeyError(
-            f"an issue has no field {', '.join(sorted(unknown))}"
-            if unknown
-            else "an issue changes its project by move()"
+            f"an issue has no field {', '.join(sorted(unknown))}" if unknown else "an issue changes its project by move()"
         )
     for name, value in fields.items():
         if name == "status":
@@ -192,9 +210,9 @@ def delete(world: World, kind: str, record: Record, at: datetime) -> None:
 
 def link(world: World, implementing: Record, idea: Record, at: datetime) -> None:
     """`implementing` implements `idea`. Either side keeps the other's id; the server shows it as Jira does."""
-    id = str(world.number("issue link", 10200))
-    implementing["fields"]["issuelinks"].append({"id": id, "direction": "outwardIssue", "issue": idea["id"]})
-    idea["fields"]["issuelinks"].append({"id": id, "direction": "inwardIssue", "issue": implementing["id"]})
+    new_id = str(world.number("issue link", 10200))
+    implementing["fields"]["issuelinks"].append({"id": new_id, "direction": "outwardIssue", "issue": idea["id"]})
+    idea["fields"]["issuelinks"].append({"id": new_id, "direction": "inwardIssue", "issue": implementing["id"]})
     implementing["fields"]["updated"] = idea["fields"]["updated"] = time(at)
     world.changed("issue")
 

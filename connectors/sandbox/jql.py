@@ -27,7 +27,7 @@ _RELATIVE = re.compile(r"-(\d+)([wdhm])$")
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes"}
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """The query cannot be read; the message is the vendor's."""
 
 
@@ -68,7 +68,7 @@ _DATED = ("updated", "created", "resolved")
 def field(name: str) -> str:
     known = _ALIASES.get(name.lower(), name.lower())
     if known not in _VALUES:
-        raise Malformed(f"Field '{name}' does not exist or you do not have permission to view it.")
+        raise MalformedError(f"Field '{name}' does not exist or you do not have permission to view it.")
     return known
 
 
@@ -77,12 +77,12 @@ def value(issue: Record, field: str) -> Any:
 
 
 def parse(text: str) -> Query:
-    """Raises Malformed."""
+    """Raises MalformedError."""
     tokens, position, text = [], 0, text.strip()
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise Malformed(f"Error in the JQL Query: The character '{text[position]}' is a reserved JQL character.")
+            raise MalformedError(f"Error in the JQL Query: The character '{text[position]}' is a reserved JQL character.")
         tokens.append((str(match.lastgroup), match.group(str(match.lastgroup))))
         position = match.end()
     return _Parser(tokens).query()
@@ -108,7 +108,7 @@ class _Parser:
                 order.append((name, self.take("desc") or (not self.take("asc") and name in _DATED)))
                 more = self.take(",")
         if self.place < len(self.tokens):
-            raise Malformed(
+            raise MalformedError(
                 f"Error in the JQL Query: Expecting either 'OR' or 'AND' but got '{self.tokens[self.place][1]}'."
             )
         return Query(tuple(clauses), tuple(order))
@@ -134,12 +134,12 @@ class _Parser:
             return Clause(name, sign, ())
         kind, sign = self.next()
         if kind != "sign" or sign not in ("=", "!=", "<", "<=", ">", ">="):
-            raise Malformed(f"Error in the JQL Query: Expecting operator but got '{sign}'.")
+            raise MalformedError(f"Error in the JQL Query: Expecting operator but got '{sign}'.")
         return Clause(name, sign, (_plain(self.next()),))
 
     def next(self) -> tuple[str, str]:
         if self.place >= len(self.tokens):
-            raise Malformed("Error in the JQL Query: Unexpected end of query.")
+            raise MalformedError("Error in the JQL Query: Unexpected end of query.")
         self.place += 1
         return self.tokens[self.place - 1]
 
@@ -157,7 +157,7 @@ class _Parser:
 
     def expect(self, word: str) -> None:
         if not self.take(word):
-            raise Malformed(f"Error in the JQL Query: Expecting '{word}'.")
+            raise MalformedError(f"Error in the JQL Query: Expecting '{word}'.")
 
 
 def _plain(token: tuple[str, str]) -> str:
@@ -165,7 +165,7 @@ def _plain(token: tuple[str, str]) -> str:
 
 
 def holds(clause: Clause, zone: tzinfo, now: datetime, id_of: Mapping[str, str]) -> Callable[[Record], bool]:
-    """A test for issues. `id_of` leads from every key, former ones too, to the issue's id. Raises Malformed."""
+    """A test for issues. `id_of` leads from every key, former ones too, to the issue's id. Raises MalformedError."""
     name = clause.field
     if clause.sign in ("is", "is not"):
         return lambda issue: bool(value(issue, name)) == (clause.sign == "is not")
@@ -210,7 +210,7 @@ def _moment(text: str, zone: tzinfo, now: datetime) -> datetime:
             return datetime.strptime(text, pattern).replace(tzinfo=zone).astimezone(UTC)
         except ValueError:
             continue
-    raise Malformed(
-        f"Date value '{text}' for field 'updated' is invalid. Valid formats include: 'yyyy/MM/dd HH:mm', 'yyyy-MM-dd HH:mm', "
-        "'yyyy/MM/dd', 'yyyy-MM-dd', or a period format e.g. '-5d', '4w 2d'."
+    raise MalformedError(
+        f"Date value '{text}' for field 'updated' is invalid. Valid formats include: 'yyyy/MM/dd HH:mm', "
+        "'yyyy-MM-dd HH:mm', 'yyyy/MM/dd', 'yyyy-MM-dd', or a period format e.g. '-5d', '4w 2d'."
     )

@@ -216,9 +216,11 @@ BUGS = (
 )
 COMPLAINTS = (
     "Cannot export the weekly overview", "Totals differ between screen and export", "Users are logged out at random",
-    "How do I add a second site?", "Import stops at row 1,000", "Notifications arrive twice", "Please add a filter by region",
+    "How do I add a second site?", "Import stops at row 1,000", "Notifications arrive twice",
+    "Please add a filter by region",
     "Dashboard is blank since this morning", "Dates are shown in the wrong time zone", "Need an invoice copy",
-    "Search finds nothing", "Wish: approve shifts on the phone", "API answers 500", "Special characters break the UTF-8 import",
+    "Search finds nothing", "Wish: approve shifts on the phone", "API answers 500",
+    "Special characters break the UTF-8 import",
 )  # fmt: skip
 LOSS_REASONS = ("Price", "Missing feature", "No decision", "Competitor", "Timing")
 NEXT_STEPS = (
@@ -256,9 +258,9 @@ def person(random: random.Random) -> tuple[str, str]:
 
 def as_typed(random: random.Random, domain: str) -> str:
     """A web address the way people type it into a form."""
-    return random.choice(
-        ("https://www.{}", "http://{}/", "www.{}", "{}", "https://{}/en/home", "HTTPS://WWW.{}/")
-    ).format(domain)
+    return random.choice(("https://www.{}", "http://{}/", "www.{}", "{}", "https://{}/en/home", "HTTPS://WWW.{}/")).format(
+        domain
+    )
 
 
 def address(first: str, last: str, domain: str) -> str:

@@ -52,9 +52,7 @@ def declared_ids(world: World) -> None:
     kept = customer(world, "paying", organization=True)
     # The double was typed in again from a business card, with the same website.
     double = customer(world, "prospect", organization=False, Name=kept["Name"].upper(), Website=kept["Website"])
-    organization = next(
-        o for o in reversed(world.organizations.values()) if o["name"] == kept["Name"].rsplit(" ", 1)[0]
-    )
+    organization = next(o for o in reversed(world.organizations.values()) if o["name"] == kept["Name"].rsplit(" ", 1)[0])
     world.change("organization", organization["id"], at=world.ago(20), external_id=double["Id"])
     world.merge("account", double["Id"], kept["Id"], at=world.ago(12))
     alive = customer(world, "paying", organization=False)  # near miss: 15 characters of a living account
@@ -89,9 +87,7 @@ def blockers(world: World) -> None:
     world.create("jira_link", at=world.ago(30), ticket_id=ticket["id"], issue_id=moved["id"])
     integrations = next(project["id"] for project in world.projects.values() if project["key"] == "INT")
     world.move(moved["id"], integrations, at=world.ago(25))
-    wanted = product.issue(
-        world, "Epic", "Login with the company's own identity provider", "CORE", "In Progress", "Access"
-    )
+    wanted = product.issue(world, "Epic", "Login with the company's own identity provider", "CORE", "In Progress", "Access")
     world.feature_values["Company login"] = wanted["key"]
     wrong = ("CORE-9417", deleted["key"], "Digital signatures", f"{names.JIRA_SITE}/browse/OLD-17")
     right = (f"{names.JIRA_SITE}/browse/{wanted['key']}", former, "Company login", wanted["key"])  # near misses
@@ -119,9 +115,7 @@ def links(world: World) -> None:
         for status in statuses:
             link(world, done, ask_lately(world, organizations[3 + place], status))
     silent = product.issue(world, "Story", "Print view of the site archive", "CORE", "Done", "Planning")
-    link(
-        world, silent, ask_lately(world, organizations[6], "solved")
-    )  # near misses: solved, deleted, link removed, not done
+    link(world, silent, ask_lately(world, organizations[6], "solved"))  # near misses: solved, deleted, link removed, not done
     deleted = ask_lately(world, organizations[7], "open")
     link(world, silent, deleted)
     world.delete("ticket", deleted["id"], at=world.ago(2))
@@ -153,14 +147,20 @@ def deletions(world: World) -> None:
         world.delete("ticket", spam["id"], at=world.ago(1, 2))
     left = member(world, organizations[2])
     world.delete("zendesk_user", left, at=world.ago(6))
-    twin = world.create("zendesk_user", at=world.ago(9), name="Twin Account", email="twin@" + organizations[3]["domain_names"][0], organization_id=organizations[3]["id"])  # fmt: skip
+    twin = world.create(
+        "zendesk_user",
+        at=world.ago(9),
+        name="Twin Account",
+        email="twin@" + organizations[3]["domain_names"][0],
+        organization_id=organizations[3]["id"],
+    )
     world.merge("zendesk_user", twin["id"], member(world, organizations[3]), at=world.ago(7))
     closed = stranger(world)
     world.delete("organization", closed["id"], at=world.ago(3))
     world.delete("contact", next(reversed(world.contacts)), at=world.ago(3))
 
 
-# the parts --------------------------------------------------------------------------------------------------------------
+# the parts ------------------------------------------------------------------------------------------------------------
 
 
 def stranger(world: World) -> Record:
@@ -171,22 +171,18 @@ def stranger(world: World) -> Record:
     for _ in range(2):
         first, last = names.person(world.random)
         email = names.address(first, last, domain)
-        world.create(
-            "zendesk_user", at=created, name=f"{first} {last}", email=email, organization_id=organization["id"]
-        )
+        world.create("zendesk_user", at=created, name=f"{first} {last}", email=email, organization_id=organization["id"])
     return organization
 
 
 def member(world: World, organization: Record) -> int:
     people = (user for user in world.alive("zendesk_user") if user["organization_id"] == organization["id"])
-    id: int = next(people)["id"]
-    return id
+    found_id: int = next(people)["id"]
+    return found_id
 
 
 def ask_lately(world: World, organization: Record, status: str = "open", **fields: Any) -> Record:
-    return support.ask(
-        world, member(world, organization), days_ago=world.random.uniform(32, 60), status=status, **fields
-    )
+    return support.ask(world, member(world, organization), days_ago=world.random.uniform(32, 60), status=status, **fields)
 
 
 def link(world: World, issue: Record, ticket: Record) -> Record:
@@ -200,8 +196,8 @@ def seller(world: World, active: bool) -> str:
     user = world.create(
         "salesforce_user", at=created, FirstName=first, LastName=last, Email=email, Username=email, Department="Sales"
     )
-    id: str = world.change("salesforce_user", user["Id"], at=world.ago(30), IsActive=active)["Id"]
-    return id
+    found_id: str = world.change("salesforce_user", user["Id"], at=world.ago(30), IsActive=active)["Id"]
+    return found_id
 
 
 def prospect(world: World) -> Record:

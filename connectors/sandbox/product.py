@@ -16,13 +16,25 @@ if TYPE_CHECKING:
 
 
 _SYSTEM_FIELDS = {
-    "summary": ("Summary", "string"), "description": ("Description", "string"), "issuetype": ("Issue Type", "issuetype"),
-    "status": ("Status", "status"), "priority": ("Priority", "priority"), "resolution": ("Resolution", "resolution"),
-    "resolutiondate": ("Resolved", "datetime"), "project": ("Project", "project"), "assignee": ("Assignee", "user"),
-    "reporter": ("Reporter", "user"), "labels": ("Labels", "array"), "components": ("Components", "array"),
-    "fixVersions": ("Fix versions", "array"), "issuelinks": ("Linked Issues", "array"), "parent": ("Parent", "issuelink"),
-    "duedate": ("Due date", "date"), "created": ("Created", "datetime"), "updated": ("Updated", "datetime"),
-}  # fmt: skip
+    "summary": ("Summary", "string"),
+    "description": ("Description", "string"),
+    "issuetype": ("Issue Type", "issuetype"),
+    "status": ("Status", "status"),
+    "priority": ("Priority", "priority"),
+    "resolution": ("Resolution", "resolution"),
+    "resolutiondate": ("Resolved", "datetime"),
+    "project": ("Project", "project"),
+    "assignee": ("Assignee", "user"),
+    "reporter": ("Reporter", "user"),
+    "labels": ("Labels", "array"),
+    "components": ("Components", "array"),
+    "fixVersions": ("Fix versions", "array"),
+    "issuelinks": ("Linked Issues", "array"),
+    "parent": ("Parent", "issuelink"),
+    "duedate": ("Due date", "date"),
+    "created": ("Created", "datetime"),
+    "updated": ("Updated", "datetime"),
+}
 _CUSTOM_FIELDS = {  # two are called Story Points, as in many a site that has lived for years
     jira_site.STORY_POINTS: ("Story Points", "number", "float"),
     "customfield_10016": ("Story Points", "number", "jsw-story-points"),
@@ -46,19 +58,17 @@ _WORK_STATUSES = ("Done", "Done", "To Do", "In Progress", "Done", "In Review", "
 
 def product(world: World, features: int, issues: int) -> None:
     people = list(world.jira_users)
-    for id, (name, type) in _SYSTEM_FIELDS.items():
-        world.create("field", id=id, name=name, schema={"type": type, "system": id})
-    for id, (name, type, custom) in _CUSTOM_FIELDS.items():
+    for field_id, (name, issue_type) in _SYSTEM_FIELDS.items():
+        world.create("field", id=field_id, name=name, schema={"type": issue_type, "system": field_id})
+    for field_id, (name, issue_type, custom) in _CUSTOM_FIELDS.items():
         schema = {
-            "type": type,
+            "type": issue_type,
             "custom": f"com.atlassian.jira.plugin.system.customfieldtypes:{custom}",
-            "customId": int(id[12:]),
+            "customId": int(field_id[12:]),
         }
-        world.create("field", id=id, name=name, schema=schema)
+        world.create("field", id=field_id, name=name, schema=schema)
     for key, name, style, components in _PROJECTS:
-        project = world.create(
-            "project", key=key, name=name, style=style, simplified=style == "next-gen", lead=people[0]
-        )
+        project = world.create("project", key=key, name=name, style=style, simplified=style == "next-gen", lead=people[0])
         project["components"] = [
             {"id": f"{project['id']}{place}", "name": component} for place, component in enumerate(components)
         ]
@@ -83,25 +93,25 @@ def feature(world: World, number: int) -> Record:
     wishes = names.FEATURES[area]
     lap = number // len(names.PRODUCT_AREAS)
     summary = wishes[lap % len(wishes)] + (f", part {lap // len(wishes) + 1}" if lap >= len(wishes) else "")
-    type = "Idea" if number % 5 == 4 else "New Feature" if number % 8 == 3 else "Epic"
-    statuses = _IDEA_STATUSES if type == "Idea" else _FEATURE_STATUSES
+    issue_type = "Idea" if number % 5 == 4 else "New Feature" if number % 8 == 3 else "Epic"
+    statuses = _IDEA_STATUSES if issue_type == "Idea" else _FEATURE_STATUSES
     projects = {"Idea": "DISC", "Mobile": "APP", "Integrations": "INT"}
-    key = projects.get(type) or projects.get(area) or "CORE"
-    return issue(world, type, summary, key, statuses[number % len(statuses)], area)
+    key = projects.get(issue_type) or projects.get(area) or "CORE"
+    return issue(world, issue_type, summary, key, statuses[number % len(statuses)], area)
 
 
 def work(world: World, number: int) -> Record:
     """A story, bug or task, mostly under an epic."""
     epics = [epic for epic in first_features(world) if epic["fields"]["issuetype"]["name"] == "Epic"]
     epic = world.random.choice(epics)
-    type = ("Story", "Bug", "Story", "Task", "Bug")[number % 5]
-    words = names.BUGS if type == "Bug" else names.TASKS
+    issue_type = ("Story", "Bug", "Story", "Task", "Bug")[number % 5]
+    words = names.BUGS if issue_type == "Bug" else names.TASKS
     about = epic["fields"]["summary"]
     summary = f"{world.random.choice(words)} {about[0].lower()}{about[1:]}"
     area = epic["fields"][jira_site.PRODUCT_AREA]["value"]
     parent = None if number % 6 == 5 else epic["id"]
     project = epic["fields"]["project"]["key"]
-    return issue(world, type, summary, project, _WORK_STATUSES[number % len(_WORK_STATUSES)], area, parent=parent)
+    return issue(world, issue_type, summary, project, _WORK_STATUSES[number % len(_WORK_STATUSES)], area, parent=parent)
 
 
 def first_features(world: World) -> Sequence[Record]:
@@ -114,21 +124,26 @@ def first_features(world: World) -> Sequence[Record]:
     ]
 
 
-def issue(world: World, type: str, summary: str, project_key: str, status: str, area: str, **fields: Any) -> Record:
+def issue(world: World, issue_type: str, summary: str, project_key: str, status: str, area: str, **fields: Any) -> Record:
     """An issue with a life: created, assigned, moved to `status`, with a released version if it is done."""
     random, people = world.random, list(world.jira_users)
     project = next(project for project in world.projects.values() if project["key"] == project_key)
     created = world.ago(60, 400)
     record = world.create(
-        "issue", at=created, project=project["id"], issuetype=type, summary=summary, reporter=random.choice(people),
+        "issue",
+        at=created,
+        project=project["id"],
+        issuetype=issue_type,
+        summary=summary,
+        reporter=random.choice(people),
         priority=random.choice(("Highest", "High", "Medium", "Medium", "Medium", "Low")),
         description=jira_site.text(f"As asked for by customers: {summary}.", "Acceptance: works in the time zone of the site."),
         labels=sorted(random.sample(("customer-request", "tech-debt", "q4", "security"), k=random.randrange(3))),
         components=[{"id": c["id"], "name": c["name"]} for c in project["components"][: random.randrange(2)]],
         **{jira_site.PRODUCT_AREA: {"id": str(10400 + names.PRODUCT_AREAS.index(area)), "value": area}},
-        **{jira_site.STORY_POINTS: float(random.choice((1, 2, 3, 5, 8))) if type == "Story" else None},
+        **{jira_site.STORY_POINTS: float(random.choice((1, 2, 3, 5, 8))) if issue_type == "Story" else None},
         **fields,
-    )  # fmt: skip
+    )
     change: dict[str, Any] = {"status": status}
     if random.random() < 0.85:
         change["assignee"] = random.choice(people)

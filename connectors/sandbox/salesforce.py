@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from connectors.sandbox import salesforce_org, soql
 from connectors.sandbox.salesforce_objects import OBJECTS, Field, Object, describe
-from connectors.sandbox.server import Paths, Refused, Reply, Server
+from connectors.sandbox.server import Paths, RefusedError, Reply, Server
 from connectors.sandbox.world import Record, World
 
 CLIENT_ID = "3MVG9sandboxQuillmereConsumerKey"
@@ -28,8 +28,8 @@ _LONGEST_URL = 16_384
 _ORGANIZATION = salesforce_org.long_id("00DQm0000000001")
 
 
-def failure(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Refused:
-    return Refused(status, [{"message": message, "errorCode": code}], headers)
+def failure(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> RefusedError:
+    return RefusedError(status, [{"message": message, "errorCode": code}], headers)
 
 
 class Salesforce(Server):
@@ -83,95 +83,94 @@ class Salesforce(Server):
             return
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or token not in self._sessions:
-            raise Refused(401, self.error(401), {"WWW-Authenticate": 'Token error="invalid_token"'})
+            raise RefusedError(401, self.error(401), {"WWW-Authenticate": 'Token error="invalid_token"'})
 
-    def meter(self, request: Request) -> Mapping[str, str]:
+    def meter(self, request: Request, /) -> Mapping[str, str]:
         if request.url.path == "/services/oauth2/token":
             return {}
         if self.used >= self.daily_requests:
-            raise Refused(403, self.error(403))
+            raise RefusedError(403, self.error(403))
         self.used += 1
         return {"Sforce-Limit-Info": f"api-usage={self.used}/{self.daily_requests}"}
 
-    def token(self, request: Request, body: Any) -> Reply:
-        form = {name: values[0] for name, values in parse_qs(body.decode() if isinstance(body, bytes) else "").items()}
+    def token(self, request: Request) -> Reply:
+        body = request.state.body if isinstance(request.state.body, bytes) else b""
+        form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         grant = form.get("grant_type")
         if grant == "client_credentials":
             self._check_secret(form)
         elif grant == "urn:ietf:params:oauth:grant-type:jwt-bearer":
             self._check_assertion(form.get("assertion", ""))
         else:
-            raise Refused(400, {"error": "unsupported_grant_type", "error_description": "grant type not supported"})
+            raise RefusedError(400, {"error": "unsupported_grant_type", "error_description": "grant type not supported"})
         self._granted += 1
         token = f"{_ORGANIZATION[:15]}!AQsandbox.{self.world.seed}.{self._granted:06d}"
         self._sessions.add(token)
         issued = str(int(self.world.now.timestamp() * 1000))
         identity = f"{self.base_url}/id/{_ORGANIZATION}/{next(iter(self.world.salesforce_users))}"
         return Reply(
-            {"access_token": token, "signature": "c2FuZGJveA==", "scope": "api", "instance_url": self.base_url, "id": identity,
-             "token_type": "Bearer", "issued_at": issued, "api_instance_url": self.base_url}
-        )  # fmt: skip
+            {
+                "access_token": token,
+                "signature": "c2FuZGJveA==",
+                "scope": "api",
+                "instance_url": self.base_url,
+                "id": identity,
+                "token_type": "Bearer",
+                "issued_at": issued,
+                "api_instance_url": self.base_url,
+            }
+        )
 
     def _check_secret(self, form: Mapping[str, str]) -> None:
         if form.get("client_id") != CLIENT_ID:
-            raise Refused(400, {"error": "invalid_client_id", "error_description": "client identifier invalid"})
+            raise RefusedError(400, {"error": "invalid_client_id", "error_description": "client identifier invalid"})
         if form.get("client_secret") != CLIENT_SECRET:
-            raise Refused(400, {"error": "invalid_client", "error_description": "invalid client credentials"})
+            raise RefusedError(400, {"error": "invalid_client", "error_description": "invalid client credentials"})
 
     def _check_assertion(self, assertion: str) -> None:
-        """Signature, issuer, subject and audience as Salesforce checks them, and an expiry at most five minutes ahead."""
+        """Signature, issuer, subject and audience, and an expiry at most five minutes ahead."""
         audiences = ["https://login.salesforce.com", "https://test.salesforce.com", self.base_url]
         try:
-            claims = jwt.decode(
-                assertion, self.public_key or "", ["RS256"], audience=audiences, options={"verify_exp": False}
-            )
+            claims = jwt.decode(assertion, self.public_key or "", ["RS256"], audience=audiences, options={"verify_exp": False})
         except (jwt.InvalidTokenError, ValueError) as error:
             wrong = "audience is invalid" if isinstance(error, jwt.InvalidAudienceError) else "invalid assertion"
-            raise Refused(400, {"error": "invalid_grant", "error_description": wrong}) from None
+            raise RefusedError(400, {"error": "invalid_grant", "error_description": wrong}) from None
         if claims.get("iss") != CLIENT_ID:
-            raise Refused(400, {"error": "invalid_client_id", "error_description": "client identifier invalid"})
+            raise RefusedError(400, {"error": "invalid_client_id", "error_description": "client identifier invalid"})
         if claims.get("sub") != USERNAME:
-            raise Refused(400, {"error": "invalid_grant", "error_description": "user hasn't approved this consumer"})
+            raise RefusedError(400, {"error": "invalid_grant", "error_description": "user hasn't approved this consumer"})
         # The client signs by its own clock, which is the machine's or the world's.
-        if not any(
-            0 < float(claims.get("exp", 0)) - clock <= 310 for clock in (time.time(), self.world.now.timestamp())
-        ):
-            raise Refused(400, {"error": "invalid_grant", "error_description": "expired authorization code"})
+        if not any(0 < float(claims.get("exp", 0)) - clock <= 310 for clock in (time.time(), self.world.now.timestamp())):
+            raise RefusedError(400, {"error": "invalid_grant", "error_description": "expired authorization code"})
 
     # objects --------------------------------------------------------------------------------------------------------
 
-    def sobjects(self, request: Request, body: Any) -> Reply:
-        listed = [describe(object, self.hidden)[1] for object in OBJECTS.values()]
+    def sobjects(self, _: Request) -> Reply:
+        listed = [describe(sobject, self.hidden)[1] for sobject in OBJECTS.values()]
         return Reply({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": listed})
 
-    def describe(self, request: Request, body: Any) -> Reply:
+    def describe(self, request: Request) -> Reply:
         return Reply(describe(self._object(request.path_params["name"]), self.hidden)[0])
 
     def _object(self, name: str) -> Object:
-        object = OBJECTS.get(name.lower())
-        if object is None:
-            raise Refused(404, self.error(404))
-        return object
+        sobject = OBJECTS.get(name.lower())
+        if sobject is None:
+            raise RefusedError(404, self.error(404))
+        return sobject
 
-    def deleted(self, request: Request, body: Any) -> Reply:
+    def deleted(self, request: Request) -> Reply:
         """Seconds are ignored; what was deleted over 15 days ago is not known any more."""
-        object = self._object(request.path_params["name"])
+        sobject = self._object(request.path_params["name"])
         start, end = (_minute(request.query_params.get(name)) for name in ("start", "end"))
         earliest = self.world.now.replace(second=0, microsecond=0) - timedelta(days=15)
         if start >= end:
             raise failure(400, "INVALID_REPLICATION_DATE", "startDate before org creation date or after endDate")
         if start < earliest:
-            raise failure(
-                400, "INVALID_REPLICATION_DATE", f"start date cannot be before {salesforce_org.time(earliest)}"
-            )
+            raise failure(400, "INVALID_REPLICATION_DATE", f"start date cannot be before {salesforce_org.time(earliest)}")
         gone = [
-            r
-            for r in self._rows(object)
-            if r.get("IsDeleted") and start <= datetime.fromisoformat(r["_deleted_at"]) < end
+            r for r in self._rows(sobject) if r.get("IsDeleted") and start <= datetime.fromisoformat(r["_deleted_at"]) < end
         ]
-        records = [
-            {"id": r["Id"], "deletedDate": salesforce_org.time(datetime.fromisoformat(r["_deleted_at"]))} for r in gone
-        ]
+        records = [{"id": r["Id"], "deletedDate": salesforce_org.time(datetime.fromisoformat(r["_deleted_at"]))} for r in gone]
         covered = min(end, self.world.now.replace(second=0, microsecond=0))
         return Reply(
             {
@@ -181,7 +180,7 @@ class Salesforce(Server):
             }
         )
 
-    def limits(self, request: Request, body: Any) -> Reply:
+    def limits(self, _: Request) -> Reply:
         left = self.daily_requests - self.used
         return Reply(
             {
@@ -192,30 +191,30 @@ class Salesforce(Server):
 
     # queries --------------------------------------------------------------------------------------------------------
 
-    def query(self, request: Request, body: Any) -> Reply:
+    def query(self, request: Request) -> Reply:
         try:
             query = soql.parse(request.query_params.get("q", ""))
-        except soql.Malformed as error:
+        except soql.MalformedError as error:
             raise failure(400, "MALFORMED_QUERY", str(error)) from None
-        object, fields = self._resolve(query)
+        sobject, fields = self._resolve(query)
         with_deleted = request.url.path.rstrip("/").endswith("/queryAll")
-        rows = [row for row in self._rows(object) if with_deleted or not row.get("IsDeleted")]
+        rows = [row for row in self._rows(sobject) if with_deleted or not row.get("IsDeleted")]
         if self.visibility_lag:
             latest = salesforce_org.time(self.world.now - self.visibility_lag)
             rows = [row for row in rows if row["SystemModstamp"] <= latest]
         for condition in query.conditions:
-            rows = [row for row in rows if _holds(condition, self._value(object, row, condition.field))]
+            rows = [row for row in rows if _holds(condition, self._value(sobject, row, condition.field))]
         for name, descending in reversed(query.order):
-            rows.sort(key=lambda row, name=name: _sortable(self._value(object, row, name)), reverse=descending)  # type: ignore[misc]
+            rows.sort(key=lambda row, name=name: _sortable(self._value(sobject, row, name)), reverse=descending)  # type: ignore[misc]
         rows = rows[query.offset :][: query.limit]
         if not query.fields:
             return Reply({"totalSize": len(rows), "done": True, "records": []})
         size = self.page(min(2000, max(200, _batch_size(request))))
-        shown = soql.Query(fields, object.name)
+        shown = soql.Query(fields, sobject.name)
         ids = [row["Id"] for row in rows]
         return self._page("0", (shown, ids, size), 0, request.url.path.rstrip("/").rsplit("/", 1)[1])
 
-    def query_more(self, request: Request, body: Any) -> Reply:
+    def query_more(self, request: Request) -> Reply:
         locator, _, start = request.path_params["locator"].rpartition("-")
         if locator not in self._cursors or not start.isdigit():
             raise failure(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
@@ -224,9 +223,9 @@ class Salesforce(Server):
     def _page(self, locator: str, cursor: tuple[soql.Query, list[str], int], start: int, verb: str) -> Reply:
         """The rows are chosen once; their values are read page by page."""
         query, ids, size = cursor
-        object = OBJECTS[query.object.lower()]
-        store = self.world.store(object.kind) if object.kind else {}
-        records = [self._shown(object, store[id], query.fields) for id in ids[start : start + size]]
+        sobject = OBJECTS[query.object.lower()]
+        store = self.world.store(sobject.kind) if sobject.kind else {}
+        records = [self._shown(sobject, store[row_id], query.fields) for row_id in ids[start : start + size]]
         reply: Record = {"totalSize": len(ids), "done": start + size >= len(ids), "records": records}
         if not reply["done"]:
             if locator == "0":
@@ -236,51 +235,68 @@ class Salesforce(Server):
         return Reply(reply)
 
     def _resolve(self, query: soql.Query) -> tuple[Object, tuple[str, ...]]:
-        """The object, and the fields in its own spelling; raises what Salesforce says of unknown ones and wrong literals."""
-        object = OBJECTS.get(query.object.lower())
-        if object is None:
-            raise failure(400, "INVALID_TYPE", f"sObject type '{query.object}' is not supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name.")  # fmt: skip
-        fields = tuple(self._field(object, name).name for name in query.fields)
+        """The object, and the fields in its own spelling; unknown ones and wrong literals are refused."""
+        sobject = OBJECTS.get(query.object.lower())
+        if sobject is None:
+            raise failure(
+                400,
+                "INVALID_TYPE",
+                f"sObject type '{query.object}' is not supported. If you are attempting to use a custom object, "
+                "be sure to append the '__c' after the entity name.",
+            )
+        fields = tuple(self._field(sobject, name).name for name in query.fields)
         for name, _ in query.order:
-            self._field(object, name)
+            self._field(sobject, name)
         for condition in query.conditions:
-            field = self._field(object, condition.field)
+            field = self._field(sobject, condition.field)
             for literal in condition.values:
                 if literal.kind not in ("null", *_LITERALS.get(field.type, ("string",))):
-                    quoted = (
-                        "should not be enclosed in quotes"
-                        if literal.kind == "string"
-                        else "should be enclosed in quotes"
+                    quoted = "should not be enclosed in quotes" if literal.kind == "string" else "should be enclosed in quotes"
+                    raise failure(
+                        400,
+                        "INVALID_FIELD",
+                        f"{condition.field} {condition.sign} {literal.value}\n^\nERROR at Row:1:Column:1\n"
+                        f"value of filter criterion for field '{field.name}' must be of type {field.type} and {quoted}",
                     )
-                    raise failure(400, "INVALID_FIELD", f"{condition.field} {condition.sign} {literal.value}\n^\nERROR at Row:1:Column:1\nvalue of filter criterion for field '{field.name}' must be of type {field.type} and {quoted}")  # fmt: skip
-        return object, fields
+        return sobject, fields
 
-    def _field(self, object: Object, name: str) -> Field:
-        field = object.fields.get(name.lower())
-        if field is None or f"{object.name}.{field.name}" in self.hidden:
-            raise failure(400, "INVALID_FIELD", f"\nSELECT {name} FROM {object.name}\n       ^\nERROR at Row:1:Column:8\nNo such column '{name}' on entity '{object.name}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate names.")  # fmt: skip
+    def _field(self, sobject: Object, name: str) -> Field:
+        field = sobject.fields.get(name.lower())
+        if field is None or f"{sobject.name}.{field.name}" in self.hidden:
+            raise failure(
+                400,
+                "INVALID_FIELD",
+                f"\nSELECT {name} FROM {sobject.name}\n       ^\nERROR at Row:1:Column:8\nNo such column '{name}' on entity "
+                f"'{sobject.name}'. If you are attempting to use a custom field, be sure to append the '__c' after the "
+                "custom field name. Please reference your WSDL or the describe call for the appropriate names.",
+            )
         return field
 
-    def _rows(self, object: Object) -> Iterator[Record]:
-        return iter(self.world.store(object.kind).values() if object.kind else ())
+    def _rows(self, sobject: Object) -> Iterator[Record]:
+        return iter(self.world.store(sobject.kind).values() if sobject.kind else ())
 
-    def _value(self, object: Object, row: Record, name: str) -> Any:
-        field = object.fields[name.lower()]
+    def _value(self, sobject: Object, row: Record, name: str) -> Any:
+        field = sobject.fields[name.lower()]
         return field.compute(self.world, row) if field.compute else row[field.name]
 
-    def _shown(self, object: Object, row: Record, fields: tuple[str, ...]) -> Record:
-        attributes = {"type": object.name, "url": f"{_DATA}/sobjects/{object.name}/{row['Id']}"}
-        return {"attributes": attributes, **{name: self._value(object, row, name) for name in fields}}
+    def _shown(self, sobject: Object, row: Record, fields: tuple[str, ...]) -> Record:
+        attributes = {"type": sobject.name, "url": f"{_DATA}/sobjects/{sobject.name}/{row['Id']}"}
+        return {"attributes": attributes, **{name: self._value(sobject, row, name) for name in fields}}
 
 
 _LITERALS = {
-    "datetime": ("datetime",), "date": ("date",), "boolean": ("boolean",), "double": ("number",), "currency": ("number",),
-    "percent": ("number",), "int": ("number",),
-}  # fmt: skip
+    "datetime": ("datetime",),
+    "date": ("date",),
+    "boolean": ("boolean",),
+    "double": ("number",),
+    "currency": ("number",),
+    "percent": ("number",),
+    "int": ("number",),
+}
 
 
 def _holds(condition: soql.Condition, value: Any) -> bool:
-    """Text compares without regard to case, ids by their 15-character form; null is smaller than nothing and greater than nothing."""
+    """Text compares without regard to case, ids in either form; null is neither smaller nor greater than anything."""
     wanted = [_comparable(literal.value) for literal in condition.values]
     value = _comparable(value)
     if condition.sign in ("=", "IN"):
@@ -290,7 +306,7 @@ def _holds(condition: soql.Condition, value: Any) -> bool:
     if value is None or wanted[0] is None:
         return False
     below, equal = value < wanted[0], value == wanted[0]
-    return {"<": below, "<=": below or equal, ">": not below and not equal, ">=": not below}[condition.sign]
+    return bool({"<": below, "<=": below or equal, ">": not below and not equal, ">=": not below}[condition.sign])
 
 
 def _comparable(value: Any) -> Any:

@@ -36,7 +36,7 @@ class Object:
     fields: Mapping[str, Field]  # by name in lower case
 
 
-def _billing_address(world: World, account: Record) -> Record:
+def _billing_address(_: World, account: Record) -> Record:
     parts = {name.lower(): account[f"Billing{name}"] for name in ("City", "Country", "Street")}
     return {
         **parts,
@@ -62,57 +62,95 @@ def _open_pipeline(world: World, account: Record) -> float:
 
 def _object(name: str, label: str, kind: str | None, fields: str, *more: Field) -> Object:
     """`fields`: name:type, apart by spaces; what has no type is a string."""
-    plain = [Field(field, type or "string") for field, _, type in (word.partition(":") for word in fields.split())]
+    plain = [Field(field, field_type or "string") for field, _, field_type in (word.partition(":") for word in fields.split())]
     return Object(name, label, kind, {field.name.lower(): field for field in (*plain, *more)})
 
 
-_AUDIT = " CreatedDate:datetime CreatedById:reference LastModifiedDate:datetime LastModifiedById:reference SystemModstamp:datetime"
+_AUDIT = (
+    " CreatedDate:datetime CreatedById:reference LastModifiedDate:datetime LastModifiedById:reference SystemModstamp:datetime"
+)
 OBJECTS = {
-    object.name.lower(): object
-    for object in (
+    sobject.name.lower(): sobject
+    for sobject in (
         _object(
-            "Account", "Account", "account",
-            "Id:id IsDeleted:boolean MasterRecordId:reference Name Type:picklist ParentId:reference BillingStreet:textarea BillingCity"
-            " BillingPostalCode BillingCountry Phone:phone Website:url Industry:picklist AnnualRevenue:currency NumberOfEmployees:int"
-            " Description:textarea OwnerId:reference Success_Plan__c:textarea" + _AUDIT,
+            "Account",
+            "Account",
+            "account",
+            "Id:id IsDeleted:boolean MasterRecordId:reference Name Type:picklist ParentId:reference BillingStreet:textarea"
+            " BillingCity BillingPostalCode BillingCountry Phone:phone Website:url Industry:picklist"
+            " AnnualRevenue:currency NumberOfEmployees:int Description:textarea OwnerId:reference Success_Plan__c:textarea"
+            + _AUDIT,
             Field("BillingAddress", "address", _billing_address),
             Field("Open_Pipeline__c", "currency", _open_pipeline, calculated=True),
         ),
         _object(
-            "Contact", "Contact", "contact",
-            "Id:id IsDeleted:boolean MasterRecordId:reference AccountId:reference LastName FirstName Name Email:email Title Phone:phone"
-            " OwnerId:reference Newsletter__c:boolean" + _AUDIT,
+            "Contact",
+            "Contact",
+            "contact",
+            "Id:id IsDeleted:boolean MasterRecordId:reference AccountId:reference LastName FirstName Name Email:email Title"
+            " Phone:phone OwnerId:reference Newsletter__c:boolean" + _AUDIT,
         ),
         _object(
-            "Opportunity", "Opportunity", "opportunity",
+            "Opportunity",
+            "Opportunity",
+            "opportunity",
             "Id:id IsDeleted:boolean AccountId:reference Name Description:textarea Amount:currency Probability:percent"
-            " ExpectedRevenue:currency CloseDate:date Type:picklist NextStep LeadSource:picklist IsClosed:boolean IsWon:boolean"
-            " ForecastCategory:picklist ForecastCategoryName:picklist OwnerId:reference Blocking_Feature__c" + _AUDIT,
+            " ExpectedRevenue:currency CloseDate:date Type:picklist NextStep LeadSource:picklist IsClosed:boolean"
+            " IsWon:boolean ForecastCategory:picklist ForecastCategoryName:picklist OwnerId:reference Blocking_Feature__c"
+            + _AUDIT,
             Field("StageName", "picklist", values=tuple(STAGES)),
             Field("Loss_Reason__c", "picklist", values=LOSS_REASONS),
         ),
         _object(
-            "User", "User", "salesforce_user",  # users have no IsDeleted
+            "User",
+            "User",
+            "salesforce_user",  # users have no IsDeleted
             "Id:id Username LastName FirstName Name Email:email IsActive:boolean UserType:picklist Title Department"
             " ManagerId:reference" + _AUDIT,
         ),
-        _object("Attachment", "Attachment", None, "Id:id IsDeleted:boolean ParentId:reference Name Body:base64 BodyLength:int" + _AUDIT),
+        _object(
+            "Attachment",
+            "Attachment",
+            None,
+            "Id:id IsDeleted:boolean ParentId:reference Name Body:base64 BodyLength:int" + _AUDIT,
+        ),
     )
-}  # fmt: skip
+}
 
-_SOAP = {"id": "tns:ID", "reference": "tns:ID", "currency": "xsd:double", "percent": "xsd:double", "datetime": "xsd:dateTime",
-         "base64": "xsd:base64Binary", "address": "urn:address", "boolean": "xsd:boolean", "int": "xsd:int", "date": "xsd:date"}  # fmt: skip
+_SOAP = {
+    "id": "tns:ID",
+    "reference": "tns:ID",
+    "currency": "xsd:double",
+    "percent": "xsd:double",
+    "datetime": "xsd:dateTime",
+    "base64": "xsd:base64Binary",
+    "address": "urn:address",
+    "boolean": "xsd:boolean",
+    "int": "xsd:int",
+    "date": "xsd:date",
+}
 
 
-def describe(object: Object, hidden: AbstractSet[str]) -> tuple[Record, Record]:
-    """The whole description and the short one of the list. Hidden fields are missing without a word, as the vendor does it."""
+def describe(sobject: Object, hidden: AbstractSet[str]) -> tuple[Record, Record]:
+    """The whole description and the short one of the list. Hidden fields are missing without a word."""
     short: Record = {
-        "name": object.name, "label": object.label, "labelPlural": object.label + "s", "custom": object.name.endswith("__c"),
-        "keyPrefix": {"Account": "001", "Contact": "003", "User": "005", "Opportunity": "006", "Attachment": "00P"}[object.name],
-        "queryable": True, "retrieveable": True, "replicateable": True, "searchable": True, "createable": True, "updateable": True,
-        "deletable": object.name != "User", "deprecatedAndHidden": False,
-    }  # fmt: skip
-    fields = [_describe(field) for field in object.fields.values() if f"{object.name}.{field.name}" not in hidden]
+        "name": sobject.name,
+        "label": sobject.label,
+        "labelPlural": sobject.label + "s",
+        "custom": sobject.name.endswith("__c"),
+        "keyPrefix": {"Account": "001", "Contact": "003", "User": "005", "Opportunity": "006", "Attachment": "00P"}[
+            sobject.name
+        ],
+        "queryable": True,
+        "retrieveable": True,
+        "replicateable": True,
+        "searchable": True,
+        "createable": True,
+        "updateable": True,
+        "deletable": sobject.name != "User",
+        "deprecatedAndHidden": False,
+    }
+    fields = [_describe(field) for field in sobject.fields.values() if f"{sobject.name}.{field.name}" not in hidden]
     return {**short, "fields": fields}, short
 
 
@@ -120,10 +158,19 @@ def _describe(field: Field) -> Record:
     texts = field.type in ("string", "textarea", "url", "email", "phone", "picklist")
     label = field.name.removesuffix("__c").replace("_", " ")
     return {
-        "name": field.name, "label": label, "type": field.type, "soapType": _SOAP.get(field.type, "xsd:string"),
-        "custom": field.name.endswith("__c"), "calculated": field.calculated, "nillable": field.name not in ("Id", "IsDeleted"),
-        "filterable": field.type not in ("base64", "textarea", "address"), "sortable": field.type not in ("base64", "textarea", "address"),
-        "length": 18 if field.type in ("id", "reference") else 255 if texts else 0, "precision": 18 if field.type == "currency" else 0,
-        "scale": 2 if field.type == "currency" else 0, "referenceTo": [], "compoundFieldName": "BillingAddress" if field.name.startswith("Billing") and field.type != "address" else None,
+        "name": field.name,
+        "label": label,
+        "type": field.type,
+        "soapType": _SOAP.get(field.type, "xsd:string"),
+        "custom": field.name.endswith("__c"),
+        "calculated": field.calculated,
+        "nillable": field.name not in ("Id", "IsDeleted"),
+        "filterable": field.type not in ("base64", "textarea", "address"),
+        "sortable": field.type not in ("base64", "textarea", "address"),
+        "length": 18 if field.type in ("id", "reference") else 255 if texts else 0,
+        "precision": 18 if field.type == "currency" else 0,
+        "scale": 2 if field.type == "currency" else 0,
+        "referenceTo": [],
+        "compoundFieldName": "BillingAddress" if field.name.startswith("Billing") and field.type != "address" else None,
         "picklistValues": [{"value": value, "label": value, "active": True, "defaultValue": False} for value in field.values],
-    }  # fmt: skip
+    }

@@ -1,6 +1,7 @@
 """How a Salesforce org keeps its records: ids, defaults, stamps, what follows from a stage, soft deletes and merges.
 
-Here belongs what Salesforce does by itself when a record is made or changed. Not here: SOQL, endpoints, or why it changes.
+Here belongs what Salesforce does by itself when a record is made or changed.
+Not here: SOQL, endpoints, or why it changes.
 """
 
 from __future__ import annotations
@@ -25,28 +26,71 @@ _PREFIXES = {"account": "001", "contact": "003", "opportunity": "006", "salesfor
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "account": {
-        "MasterRecordId": None, "Name": None, "Type": "Prospect", "ParentId": None, "BillingStreet": None, "BillingCity": None,
-        "BillingPostalCode": None, "BillingCountry": None, "Phone": None, "Website": None, "Industry": None, "AnnualRevenue": None,
-        "NumberOfEmployees": None, "Description": None, "OwnerId": None, "Success_Plan__c": None,
+        "MasterRecordId": None,
+        "Name": None,
+        "Type": "Prospect",
+        "ParentId": None,
+        "BillingStreet": None,
+        "BillingCity": None,
+        "BillingPostalCode": None,
+        "BillingCountry": None,
+        "Phone": None,
+        "Website": None,
+        "Industry": None,
+        "AnnualRevenue": None,
+        "NumberOfEmployees": None,
+        "Description": None,
+        "OwnerId": None,
+        "Success_Plan__c": None,
     },
     "contact": {
-        "MasterRecordId": None, "AccountId": None, "LastName": None, "FirstName": None, "Name": None, "Email": None, "Title": None,
-        "Phone": None, "OwnerId": None, "Newsletter__c": False,
+        "MasterRecordId": None,
+        "AccountId": None,
+        "LastName": None,
+        "FirstName": None,
+        "Name": None,
+        "Email": None,
+        "Title": None,
+        "Phone": None,
+        "OwnerId": None,
+        "Newsletter__c": False,
     },
     "opportunity": {
-        "AccountId": None, "Name": None, "Description": None, "StageName": "Prospecting", "Amount": None, "Probability": None,
-        "ExpectedRevenue": None, "CloseDate": None, "Type": None, "NextStep": None, "LeadSource": None, "IsClosed": False,
-        "IsWon": False, "ForecastCategory": None, "ForecastCategoryName": None, "OwnerId": None, "Blocking_Feature__c": None,
+        "AccountId": None,
+        "Name": None,
+        "Description": None,
+        "StageName": "Prospecting",
+        "Amount": None,
+        "Probability": None,
+        "ExpectedRevenue": None,
+        "CloseDate": None,
+        "Type": None,
+        "NextStep": None,
+        "LeadSource": None,
+        "IsClosed": False,
+        "IsWon": False,
+        "ForecastCategory": None,
+        "ForecastCategoryName": None,
+        "OwnerId": None,
+        "Blocking_Feature__c": None,
         "Loss_Reason__c": None,
     },
     "salesforce_user": {
-        "Username": None, "LastName": None, "FirstName": None, "Name": None, "Email": None, "IsActive": True,
-        "UserType": "Standard", "Title": None, "Department": None, "ManagerId": None,
+        "Username": None,
+        "LastName": None,
+        "FirstName": None,
+        "Name": None,
+        "Email": None,
+        "IsActive": True,
+        "UserType": "Standard",
+        "Title": None,
+        "Department": None,
+        "ManagerId": None,
     },
-}  # fmt: skip
+}
 
 
-def stamp(kind: str, record: Record) -> str:
+def stamp(_: str, record: Record) -> str:
     text: str = record["SystemModstamp"]
     return text
 
@@ -57,7 +101,7 @@ def time(at: datetime) -> str:
 
 
 def long_id(short: str) -> str:
-    """The 18-character form of a 15-character id: each of the last three says which of five characters are upper case."""
+    """The 18 characters of an id of 15: each of the last three says which of five are upper case."""
     suffix = ""
     for block in (short[:5], short[5:10], short[10:15]):
         suffix += "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[
@@ -91,7 +135,7 @@ def create(world: World, kind: str, at: datetime, fields: dict[str, Any]) -> Rec
     return record
 
 
-def change(world: World, kind: str, record: Record, at: datetime, fields: dict[str, Any]) -> None:
+def change(_: World, kind: str, record: Record, at: datetime, fields: dict[str, Any]) -> None:
     unknown = fields.keys() - record.keys()
     if unknown:
         raise KeyError(f"{kind} has no field {', '.join(sorted(unknown))}")

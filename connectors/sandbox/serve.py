@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +62,7 @@ class Running:
 
 @contextmanager
 def serve(world: World, ports: Sequence[int] | None = None) -> Iterator[Running]:
-    """The three servers on loopback, on free ports unless `ports` names them; ready when the block begins, gone after it."""
+    """The three servers on loopback, on free ports unless `ports` names them; gone when the block ends."""
     running = Running(world, salesforce.Salesforce(world), jira.Jira(world), zendesk.Zendesk(world))
     listening: list[tuple[uvicorn.Server, threading.Thread]] = []
     try:
@@ -79,13 +79,9 @@ def serve(world: World, ports: Sequence[int] | None = None) -> Iterator[Running]
 def main(world: World, ports: Sequence[int] = PORTS) -> None:
     """Serves until interrupted, and prints the variables in a shell's words."""
     with serve(world, ports) as running:
-        print(
-            "\n".join(f"export {name}={shlex.quote(value)}" for name, value in running.environment.items()), flush=True
-        )
-        try:
+        print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in running.environment.items()), flush=True)
+        with suppress(KeyboardInterrupt):
             threading.Event().wait()
-        except KeyboardInterrupt:
-            pass
 
 
 class _Protocol(HttpToolsProtocol):

@@ -25,8 +25,8 @@ from connectors.sandbox.world import World
 TRANSPORT = "fullpicture.transport"  # where serve.py puts the connection into the scope, so that a fault can cut it
 
 Scope = MutableMapping[str, Any]
-Handler = Callable[[Request, Any], "Reply"]
-Paths = Sequence[tuple[str, str, Handler]]  # method, path, handler of (request, decoded JSON body or None)
+Handler = Callable[[Request], "Reply"]  # `request.state.body` is the decoded JSON, else the bytes that were sent
+Paths = Sequence[tuple[str, str, Handler]]  # method, path, handler
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that the vendor does not answer as asked."""
 
     def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
@@ -65,7 +65,10 @@ class Fault:
 
 
 class Faults:
-    """What goes wrong next. `path`: regular expression searched in path and query; `after`: that many matching requests pass first."""
+    """What goes wrong next.
+
+    `path`: regular expression, searched in path and query; `after`: so many matching requests pass first.
+    """
 
     def __init__(self) -> None:
         self._planned: list[Fault] = []
@@ -160,14 +163,14 @@ class Server(ABC):
 
     @abstractmethod
     def authenticate(self, request: Request) -> None:
-        """Raises Refused unless the request may pass."""
+        """Raises RefusedError unless the request may pass."""
 
     @abstractmethod
     def error(self, status: int) -> Any:
         """The body that this vendor sends with an error nobody described closer."""
 
-    def meter(self, request: Request) -> Mapping[str, str]:
-        """Headers of every authenticated reply; raises Refused when a limit is reached."""
+    def meter(self, _: Request, /) -> Mapping[str, str]:
+        """Headers of every authenticated reply; raises RefusedError when a limit is reached."""
         return {}
 
     def page(self, vendors: int) -> int:
@@ -231,23 +234,20 @@ class Server(ABC):
             self.authenticate(request)
             metered = self.meter(request)
             is_json = body and "json" in request.headers.get("content-type", "")
-            reply = handler(request, msgspec.json.decode(body) if is_json else body)
+            request.state.body = msgspec.json.decode(body) if is_json else body
+            reply = handler(request)
             return Reply(reply.body, reply.status, {**metered, **reply.headers})
         except msgspec.DecodeError:
             return Reply(self.error(400), 400)
-        except Refused as refused:
+        except RefusedError as refused:
             return refused.reply
 
-    async def _said(self, request: Request, error: Any) -> Response:
+    async def _said(self, _: Request, error: Any) -> Response:
         return self._response(Reply(self.error(error.status_code), error.status_code))
 
     def _response(self, reply: Reply) -> Response:
         content = (
-            reply.body
-            if isinstance(reply.body, bytes)
-            else msgspec.json.encode(reply.body)
-            if reply.body is not None
-            else b""
+            reply.body if isinstance(reply.body, bytes) else msgspec.json.encode(reply.body) if reply.body is not None else b""
         )
         headers = {"Content-Type": "application/json;charset=UTF-8", "Date": self.clock(), **reply.headers}
         return Response(content, reply.status, headers)

@@ -22,7 +22,7 @@ _TOKEN = re.compile(
 _SIGNS = ("=", "!=", "<>", "<", "<=", ">", ">=")
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """The query cannot be read; the message is the vendor's."""
 
 
@@ -50,7 +50,7 @@ class Query:
 
 
 def parse(text: str) -> Query:
-    """Raises Malformed."""
+    """Raises MalformedError."""
     return _Parser(text).query()
 
 
@@ -61,7 +61,7 @@ class _Parser:
         while position < len(text):
             match = _TOKEN.match(text, position)
             if match is None:
-                raise Malformed(f"unexpected token: '{text[position:].split()[0]}'")
+                raise MalformedError(f"unexpected token: '{text[position:].split()[0]}'")
             self.tokens.append((str(match.lastgroup), match.group(str(match.lastgroup))))
             position = match.end()
         self.place = 0
@@ -80,7 +80,7 @@ class _Parser:
         limit = int(self.literal().value) if self.take("LIMIT") else None
         offset = int(self.literal().value) if self.take("OFFSET") else 0
         if self.place < len(self.tokens):
-            raise Malformed(f"unexpected token: '{self.tokens[self.place][1]}'")
+            raise MalformedError(f"unexpected token: '{self.tokens[self.place][1]}'")
         return Query(fields, name, tuple(conditions), order, limit, offset)
 
     def selected(self) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ class _Parser:
             return Condition(field, "NOT IN" if negated else "IN", tuple(values))
         _, sign = self.next()
         if negated or sign not in _SIGNS:
-            raise Malformed(f"unexpected token: '{sign}'")
+            raise MalformedError(f"unexpected token: '{sign}'")
         return Condition(field, "!=" if sign == "<>" else sign, (self.literal(),))
 
     def ordered(self) -> tuple[tuple[str, bool], ...]:
@@ -142,18 +142,18 @@ class _Parser:
             return Literal("null", None)
         if kind == "date":
             return Literal("date", text)
-        raise Malformed(f"unexpected token: '{text}'")
+        raise MalformedError(f"unexpected token: '{text}'")
 
     def next(self) -> tuple[str, str]:
         if self.place >= len(self.tokens):
-            raise Malformed("unexpected end of query")
+            raise MalformedError("unexpected end of query")
         self.place += 1
         return self.tokens[self.place - 1]
 
     def name(self) -> str:
         kind, text = self.next()
         if kind != "word":
-            raise Malformed(f"unexpected token: '{text}'")
+            raise MalformedError(f"unexpected token: '{text}'")
         return text
 
     def take(self, expected: str) -> bool:
@@ -168,4 +168,4 @@ class _Parser:
     def word(self, expected: str) -> None:
         if not self.take(expected):
             found = self.tokens[self.place][1] if self.place < len(self.tokens) else "<EOF>"
-            raise Malformed(f"unexpected token: '{found}', expecting '{expected}'")
+            raise MalformedError(f"unexpected token: '{found}', expecting '{expected}'")

@@ -36,7 +36,7 @@ def advance(world: World, days: int) -> None:
 
 
 def _overnight(world: World) -> None:
-    """What the vendors' own machinery does: solved tickets close after four days, deleted ones are scrubbed after thirty."""
+    """The vendors' own machinery: solved tickets close after four days, deleted ones are scrubbed after thirty."""
     closing, scrubbing = (zendesk_desk.time(world.now - timedelta(days=days)) for days in (4, 30))
     at = world.now - timedelta(hours=2)
     for ticket in world.tickets.values():
@@ -51,7 +51,7 @@ def _overnight(world: World) -> None:
             world.change("version", version["id"], released=True)
 
 
-def _any(world: World, kind: str, fits: Callable[[Record], bool] = lambda record: True) -> Record | None:
+def _any(world: World, kind: str, fits: Callable[[Record], bool] = lambda _: True) -> Record | None:
     """One of the living records that fit; None if there is none."""
     found = [record for record in world.alive(kind) if fits(record)]
     return world.random.choice(found) if found else None
@@ -159,11 +159,11 @@ def _organization_gets_its_id(world: World) -> None:
 
 def _issue_is_written(world: World) -> None:
     if epic := _any(world, "issue", lambda issue: issue["fields"]["issuetype"]["name"] == "Epic"):
-        type = world.random.choice(("Story", "Bug", "Task"))
+        issue_type = world.random.choice(("Story", "Bug", "Task"))
         reporter = world.random.choice(list(world.jira_users))
         summary = f"{world.random.choice(names.TASKS)} {epic['fields']['summary'].lower()}"
         project = epic["fields"]["project"]["id"]
-        world.create("issue", project=project, issuetype=type, summary=summary, reporter=reporter, parent=epic["id"])
+        world.create("issue", project=project, issuetype=issue_type, summary=summary, reporter=reporter, parent=epic["id"])
 
 
 def _issue_moves_on(world: World) -> None:
@@ -234,9 +234,7 @@ def _open_deal(world: World, account: Record) -> None:
 
 def _deal_moves_on(world: World) -> None:
     stages = [stage for stage in salesforce_org.STAGES if stage != "Closed Lost"]
-    if deal := _any(
-        world, "opportunity", lambda deal: not deal["IsClosed"] and deal["StageName"] != "Negotiation/Review"
-    ):
+    if deal := _any(world, "opportunity", lambda deal: not deal["IsClosed"] and deal["StageName"] != "Negotiation/Review"):
         step = world.random.choice(names.NEXT_STEPS)
         world.change("opportunity", deal["Id"], StageName=stages[stages.index(deal["StageName"]) + 1], NextStep=step)
 
@@ -261,17 +259,15 @@ def _deal_is_lost(world: World) -> None:
 
 
 def _loss_is_explained(world: World) -> None:
-    if deal := _any(
-        world, "opportunity", lambda deal: deal["StageName"] == "Closed Lost" and not deal["Loss_Reason__c"]
-    ):
+    if deal := _any(world, "opportunity", lambda deal: deal["StageName"] == "Closed Lost" and not deal["Loss_Reason__c"]):
         world.change("opportunity", deal["Id"], Loss_Reason__c=world.random.choice(names.LOSS_REASONS))
 
 
 def _deal_slips(world: World) -> None:
     """The one that is longest overdue gets a new date."""
     overdue = sorted((d["CloseDate"], d["Id"]) for d in world.alive("opportunity") if not d["IsClosed"])[:1]
-    for _, id in overdue:
-        world.change("opportunity", id, CloseDate=world.day(30))
+    for _, deal_id in overdue:
+        world.change("opportunity", deal_id, CloseDate=world.day(30))
 
 
 def _deal_is_deleted(world: World) -> None:
@@ -282,9 +278,7 @@ def _deal_is_deleted(world: World) -> None:
 def _prospect_appears(world: World) -> None:
     name, domain, industry, country = world.company()
     owner = world.random.choice(colleagues.sellers(world))
-    account = world.create(
-        "account", Name=name, Website=domain, Industry=industry, BillingCountry=country, OwnerId=owner
-    )
+    account = world.create("account", Name=name, Website=domain, Industry=industry, BillingCountry=country, OwnerId=owner)
     first, last = names.person(world.random)
     email = names.address(first, last, domain)
     world.create("contact", AccountId=account["Id"], FirstName=first, LastName=last, Email=email, OwnerId=owner)
@@ -331,7 +325,8 @@ def _seller_leaves(world: World) -> None:
 _RATES: dict[Callable[[World], None], float] = {  # times a day in a world of the demo's size
     _ticket_comes_in: 5, _ticket_is_worked_on: 6, _ticket_waits: 1, _ticket_is_reopened: 0.5, _ticket_is_deleted: 0.4,
     _ticket_is_touched: 3, _link_is_made: 1, _link_is_removed: 0.3, _person_writes_first: 0.6, _people_are_merged: 0.15,
-    _person_is_deleted: 0.1, _organization_is_renamed: 0.15, _organization_is_deleted: 0.08, _organization_gets_its_id: 0.2,
+    _person_is_deleted: 0.1, _organization_is_renamed: 0.15, _organization_is_deleted: 0.08,
+    _organization_gets_its_id: 0.2,
     _issue_is_written: 2, _issue_moves_on: 3, _issue_is_edited: 2, _issue_is_reopened: 0.2, _issue_changes_project: 0.2,
     _issue_is_deleted: 0.25, _project_is_renamed: 0.08, _deal_is_opened: 0.7, _deal_moves_on: 2, _deal_is_won: 0.5,
     _deal_is_lost: 0.4, _loss_is_explained: 0.2, _deal_slips: 0.5, _deal_is_deleted: 0.12, _prospect_appears: 0.35,

@@ -40,18 +40,29 @@ def ask(world: World, requester_id: int, days_ago: float, status: str | None = N
     subject = random.choice(names.COMPLAINTS)
     text = f"{subject}. We see this since yesterday, on all machines."
     if random.random() < 0.08:
-        text += (
-            f" Your colleague mentioned {world.issues[str(random.randrange(10001, 10001 + len(world.issues)))]['key']}."
-        )
+        text += f" Your colleague mentioned {world.issues[str(random.randrange(10001, 10001 + len(world.issues)))]['key']}."
     area = random.choice(names.PRODUCT_AREAS)
     created = world.ago(days_ago)
     values: Record = {
-        "requester_id": requester_id, "subject": subject, "description": text, "type": random.choice(("question", "incident", "problem", "task")),
-        "priority": random.choice(("low", "normal", "normal", "high", "urgent")), "via": {"channel": random.choice(("email", "web", "api")), "source": {"from": {}, "to": {}, "rel": None}},
-        "tags": sorted({area.lower(), *random.sample(("how-to", "bug", "request", "vip"), k=1), *(("escalated",) if random.random() < 0.05 else ())}),
-        "custom_fields": [{"id": zendesk_desk.AREA_FIELD, "value": area.lower()}, {"id": zendesk_desk.SEVERITY_FIELD, "value": None}],
+        "requester_id": requester_id,
+        "subject": subject,
+        "description": text,
+        "type": random.choice(("question", "incident", "problem", "task")),
+        "priority": random.choice(("low", "normal", "normal", "high", "urgent")),
+        "via": {"channel": random.choice(("email", "web", "api")), "source": {"from": {}, "to": {}, "rel": None}},
+        "tags": sorted(
+            {
+                area.lower(),
+                *random.sample(("how-to", "bug", "request", "vip"), k=1),
+                *(("escalated",) if random.random() < 0.05 else ()),
+            }
+        ),
+        "custom_fields": [
+            {"id": zendesk_desk.AREA_FIELD, "value": area.lower()},
+            {"id": zendesk_desk.SEVERITY_FIELD, "value": None},
+        ],
         **fields,
-    }  # fmt: skip
+    }
     ticket = world.create("ticket", at=created, **values)
     if status is None:
         status = (

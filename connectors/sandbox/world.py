@@ -34,7 +34,8 @@ STORES = {  # kind → where its records are
     "jira_link": "jira_links",
     "group": "groups",
 }
-_VENDORS = {
+_ID = {"jira_user": "accountId", **dict.fromkeys(("account", "contact", "opportunity", "salesforce_user"), "Id")}
+_VENDORS: dict[str, Any] = {
     **dict.fromkeys(("account", "contact", "opportunity", "salesforce_user"), salesforce_org),
     **dict.fromkeys(("project", "field", "version", "issue", "jira_user"), jira_site),
     **dict.fromkeys(("ticket", "zendesk_user", "organization", "jira_link", "group"), zendesk_desk),
@@ -44,8 +45,9 @@ _VENDORS = {
 class World:
     """The whole truth. Equal seed, size and clock make equal bytes, also after equal calls of `advance` and the verbs.
 
-    Records stay when they are deleted or merged away: they then carry `_deleted_at` (UTC, ISO 8601) beside the vendor's own
-    mark (`IsDeleted`, `MasterRecordId`, status `deleted`, `active`, `deleted_at`). Keys that begin with `_` are never served.
+    Records stay when they are deleted or merged away: they then carry `_deleted_at` (UTC, ISO 8601) beside the vendor's
+    own mark (`IsDeleted`, `MasterRecordId`, status `deleted`, `active`, `deleted_at`). Keys with a leading `_` are never
+    served. Change records through the verbs, which stamp them and tell the servers.
     """
 
     def __init__(self, seed: int = 7, size: str | int = "demo", now: datetime = NOW) -> None:
@@ -83,23 +85,23 @@ class World:
     def create(self, kind: str, *, at: datetime | None = None, **fields: Any) -> Record:
         """A new record with the vendor's defaults under `fields`. `at`: when it happens, now unless said otherwise."""
         with self.lock:
-            record = _VENDORS[kind].create(self, kind, at or self.now, fields)
-            self.store(kind)[record["accountId" if kind == "jira_user" else "Id" if "Id" in record else "id"]] = record
+            record: Record = _VENDORS[kind].create(self, kind, at or self.now, fields)
+            self.store(kind)[record[_ID.get(kind, "id")]] = record
             self.changed(kind)
             return record
 
-    def change(self, kind: str, id: Id, *, at: datetime | None = None, **fields: Any) -> Record:
+    def change(self, kind: str, record_id: Id, *, at: datetime | None = None, **fields: Any) -> Record:
         """Sets `fields`, and whatever the vendor moves along: stamps, a stage's probability, a status's resolution."""
         with self.lock:
-            record = self.store(kind)[id]
+            record = self.store(kind)[record_id]
             _VENDORS[kind].change(self, kind, record, at or self.now, fields)
             self.changed(kind)
             return record
 
-    def delete(self, kind: str, id: Id, *, at: datetime | None = None) -> Record:
-        """Deletes as the vendor does, with what goes along (an account's contacts and deals, an organization's members)."""
+    def delete(self, kind: str, record_id: Id, *, at: datetime | None = None) -> Record:
+        """Deletes as the vendor does, with what goes along, such as an account's contacts and deals."""
         with self.lock:
-            record = self.store(kind)[id]
+            record = self.store(kind)[record_id]
             at = at or self.now
             record["_deleted_at"] = at.isoformat()
             _VENDORS[kind].delete(self, kind, record, at)
@@ -107,7 +109,7 @@ class World:
             return record
 
     def merge(self, kind: str, loser: Id, winner: Id, *, at: datetime | None = None) -> None:
-        """Merges two accounts or two Zendesk users; the loser stays, marked, and what hung on it moves to the winner."""
+        """Merges two accounts or two Zendesk users; what hung on the loser moves to the winner."""
         with self.lock:
             at = at or self.now
             merge = {"account": salesforce_org.merge_accounts, "zendesk_user": zendesk_desk.merge_users}[kind]
@@ -150,7 +152,7 @@ class World:
         with self.lock:
             if kind not in self._order:
                 stamp = _VENDORS[kind].stamp
-                self._order[kind] = sorted((stamp(kind, record), id) for id, record in self.store(kind).items())
+                self._order[kind] = sorted((stamp(kind, record), record_id) for record_id, record in self.store(kind).items())
             return self._order[kind]
 
     def changed(self, *kinds: str) -> None:

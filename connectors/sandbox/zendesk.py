@@ -16,7 +16,7 @@ import msgspec
 from starlette.requests import Request
 
 from connectors.sandbox import names, zendesk_desk
-from connectors.sandbox.server import Paths, RateLimit, Refused, Reply, Server
+from connectors.sandbox.server import Paths, RateLimit, RefusedError, Reply, Server
 from connectors.sandbox.world import Record, World
 
 CLIENT_ID = "fullpicture_sandbox"
@@ -27,8 +27,8 @@ _API = "/api/v2"
 _SETTLED = 60  # the exports leave the last minute out
 
 
-def failure(status: int, error: Any, description: str, headers: Mapping[str, str] | None = None) -> Refused:
-    return Refused(status, {"error": error, "description": description}, headers)
+def failure(status: int, error: Any, description: str, headers: Mapping[str, str] | None = None) -> RefusedError:
+    return RefusedError(status, {"error": error, "description": description}, headers)
 
 
 class Zendesk(Server):
@@ -73,7 +73,7 @@ class Zendesk(Server):
         words = {
             403: (
                 "Forbidden",
-                "You do not have access to this page. Please contact the account owner of this help desk for further help.",
+                "You do not have access to this page. Please contact the account owner of this help desk for help.",
             ),
             404: ("InvalidEndpoint", "Not found"),
             503: ("ServiceUnavailable", "Please try again in a moment"),
@@ -86,12 +86,26 @@ class Zendesk(Server):
     def expire_tokens(self) -> None:
         self._tokens.clear()
 
-    def token(self, request: Request, body: Any) -> Reply:
+    def token(self, request: Request) -> Reply:
+        body = request.state.body
         form = body if isinstance(body, dict) else {name: values[0] for name, values in parse_qs(body.decode()).items()}
         if form.get("grant_type") != "client_credentials":
-            raise Refused(400, {"error": "unsupported_grant_type", "error_description": "The authorization grant type is not supported by the authorization server."})  # fmt: skip
+            raise RefusedError(
+                400,
+                {
+                    "error": "unsupported_grant_type",
+                    "error_description": "The authorization grant type is not supported by the authorization server.",
+                },
+            )
         if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
-            raise Refused(401, {"error": "invalid_client", "error_description": "Client authentication failed due to unknown client, no client authentication included, or unsupported authentication method."})  # fmt: skip
+            raise RefusedError(
+                401,
+                {
+                    "error": "invalid_client",
+                    "error_description": "Client authentication failed due to unknown client, no client "
+                    "authentication included, or unsupported authentication method.",
+                },
+            )
         self._granted += 1
         token = f"sandbox{self.world.seed:04d}{self._granted:056d}"
         lifetime = float(form.get("expires_in") or self.token_lifetime)
@@ -114,44 +128,51 @@ class Zendesk(Server):
         if scheme.lower() == "bearer" and self._tokens.get(secret, 0) > time.monotonic():
             return
         if scheme.lower() == "bearer":
-            said = {"error": "invalid_token", "error_description": "The access token provided is expired, revoked, malformed or invalid for other reasons."}  # fmt: skip
-            raise Refused(401, said, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
-        raise Refused(401, self.error(401), {"WWW-Authenticate": 'Basic realm="Web Password"'})
+            said = {
+                "error": "invalid_token",
+                "error_description": "The access token provided is expired, revoked, malformed or invalid for other reasons.",
+            }
+            raise RefusedError(401, said, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        raise RefusedError(401, self.error(401), {"WWW-Authenticate": 'Basic realm="Web Password"'})
 
-    def meter(self, request: Request) -> Mapping[str, str]:
+    def meter(self, request: Request, /) -> Mapping[str, str]:
         path = request.url.path.removesuffix(".json")
         if path == "/oauth/tokens":
             return {}
         if path in self.forbidden:
-            raise Refused(403, self.error(403))
+            raise RefusedError(403, self.error(403))
         wait = self.requests.wait()
         limit, left, reset = str(self.requests.shown), str(self.requests.remaining), str(int(wait) + 1)
-        said = {"X-Rate-Limit": limit, "X-Rate-Limit-Remaining": left, "ratelimit-limit": limit, "ratelimit-remaining": left, "ratelimit-reset": reset}  # fmt: skip
+        said = {
+            "X-Rate-Limit": limit,
+            "X-Rate-Limit-Remaining": left,
+            "ratelimit-limit": limit,
+            "ratelimit-remaining": left,
+            "ratelimit-reset": reset,
+        }
         if not wait and path.startswith(f"{_API}/incremental/"):
             wait = self.exports.wait()
             said["Zendesk-RateLimit-incremental-exports"] = (
                 f"total={self.exports.shown}; remaining={self.exports.remaining}; resets={int(wait) + 1}"
             )
         if wait:
-            raise Refused(429, self.error(429), {**said, "Retry-After": str(int(wait) + 1)})
+            raise RefusedError(429, self.error(429), {**said, "Retry-After": str(int(wait) + 1)})
         return said
 
     def rate_limited(self, path: str = "", *, times: int = 1, retry_after: int = 1) -> None:
         """The next matching requests are too many."""
-        self.faults.answer(
-            429, path, times=times, headers={"Retry-After": str(retry_after), "X-Rate-Limit-Remaining": "0"}
-        )
+        self.faults.answer(429, path, times=times, headers={"Retry-After": str(retry_after), "X-Rate-Limit-Remaining": "0"})
 
     # exports --------------------------------------------------------------------------------------------------------
 
-    def export_tickets(self, request: Request, body: Any) -> Reply:
+    def export_tickets(self, request: Request) -> Reply:
         metrics = "metric_sets" in request.query_params.get("include", "").split(",")
         ids, reply = self._by_cursor(request, "ticket")
-        return Reply({"tickets": [self._ticket(self.world.tickets[id], metrics) for id in ids], **reply})
+        return Reply({"tickets": [self._ticket(self.world.tickets[record_id], metrics) for record_id in ids], **reply})
 
-    def export_users(self, request: Request, body: Any) -> Reply:
+    def export_users(self, request: Request) -> Reply:
         ids, reply = self._by_cursor(request, "zendesk_user")
-        return Reply({"users": [self._shown("users", self.world.zendesk_users[id]) for id in ids], **reply})
+        return Reply({"users": [self._shown("users", self.world.zendesk_users[record_id]) for record_id in ids], **reply})
 
     def _by_cursor(self, request: Request, kind: str) -> tuple[list[int], Record]:
         """The ids of a page, and what the reply says about the next one. A cursor holds the last stamp and id."""
@@ -170,7 +191,7 @@ class Zendesk(Server):
         after = _cursor(last, follows_empty)
         rest = {name: value for name, value in parameters.items() if name not in ("cursor", "start_time")}
         url = f"{self.base_url}{request.url.path}?{urlencode({**rest, 'cursor': after})}"
-        return [id for _, id in page], {
+        return [record_id for _, record_id in page], {
             "after_url": url,
             "after_cursor": after,
             "before_url": None,
@@ -178,7 +199,7 @@ class Zendesk(Server):
             "end_of_stream": ended,
         }
 
-    def export_organizations(self, request: Request, body: Any) -> Reply:
+    def export_organizations(self, request: Request) -> Reply:
         """By time alone: the next page begins with the last second of this one, and never ends within a second."""
         size = self.page(min(1000, int(request.query_params.get("per_page", 1000))))
         start_time = self._start_time(request.query_params)
@@ -188,7 +209,7 @@ class Zendesk(Server):
         if len(page) == size:
             page = order[start : bisect_right(order, page[-1][0], key=lambda entry: entry[0])]
         end_time = self._seconds(page[-1][0]) if page else start_time
-        shown = [self._shown("organizations", self.world.organizations[id]) for _, id in page]
+        shown = [self._shown("organizations", self.world.organizations[record_id]) for _, record_id in page]
         rest = {name: value for name, value in request.query_params.items() if name != "start_time"}
         url = f"{self.base_url}{request.url.path}?{urlencode({**rest, 'start_time': end_time})}"
         return Reply(
@@ -217,8 +238,8 @@ class Zendesk(Server):
 
     def _stamped(self, kind: str, place: tuple[int, int]) -> tuple[Any, int]:
         """A place in seconds since 1970, as it stands in the world's order."""
-        seconds, id = place
-        return (seconds if kind == "ticket" else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))), id
+        seconds, record_id = place
+        return (seconds if kind == "ticket" else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))), record_id
 
     def _seconds(self, stamp: int | str) -> int:
         return stamp if isinstance(stamp, int) else int(zendesk_desk.moment(stamp).timestamp())
@@ -242,10 +263,10 @@ class Zendesk(Server):
 
     # links and lists ------------------------------------------------------------------------------------------------
 
-    def jira_links(self, request: Request, body: Any) -> Reply:
+    def jira_links(self, request: Request) -> Reply:
         """Newest last; `since_id` and `before_id` are exclusive. Removed links are just not there."""
         parameters = request.query_params
-        every = (self.world.jira_links[id] for _, id in self.world.in_order("jira_link"))
+        every = (self.world.jira_links[record_id] for _, record_id in self.world.in_order("jira_link"))
         links = [link for link in every if "_deleted_at" not in link]
         for name in ("ticket_id", "issue_id", "issue_key"):
             if wanted := parameters.get(f"filter[{name}]"):
@@ -257,24 +278,31 @@ class Zendesk(Server):
             links = [link for link in links if int(link["id"]) < int(before)][-size:]
         return Reply({"links": [self._shown("jira/links", link) for link in links[:size]], "total": total})
 
-    def me(self, request: Request, body: Any) -> Reply:
+    def me(self, _: Request) -> Reply:
         admin = next(user for user in self.world.zendesk_users.values() if user["role"] == "admin")
         return Reply({"user": {**self._shown("users", admin), "email": EMAIL, "name": "Fullpicture"}})
 
-    def settings(self, request: Request, body: Any) -> Reply:
-        return Reply({"settings": {"branding": {"header_color": "1A00C3"}, "active_features": {"customer_satisfaction": True},
-                                   "api": {"accepted_api_agreement": True, "api_password_access": "false", "api_token_access": "true"},
-                                   "brands": {"default_brand_id": zendesk_desk.BRAND}, "limits": {"attachment_size": 52428800}}})  # fmt: skip
+    def settings(self, _: Request) -> Reply:
+        return Reply(
+            {
+                "settings": {
+                    "branding": {"header_color": "1A00C3"},
+                    "active_features": {"customer_satisfaction": True},
+                    "api": {"accepted_api_agreement": True, "api_password_access": "false", "api_token_access": "true"},
+                    "brands": {"default_brand_id": zendesk_desk.BRAND},
+                    "limits": {"attachment_size": 52428800},
+                }
+            }
+        )
 
-    def groups(self, request: Request, body: Any) -> Reply:
+    def groups(self, _: Request) -> Reply:
         shown = [self._shown("groups", group) for group in self.world.alive("group")]
         return Reply({"groups": shown, "count": len(shown), "next_page": None, "previous_page": None})
 
-    def ticket_fields(self, request: Request, body: Any) -> Reply:
+    def ticket_fields(self, _: Request) -> Reply:
         created = zendesk_desk.time(self.world.now)
         options = [
-            {"id": 22100001 + place, "name": area, "value": area.lower()}
-            for place, area in enumerate(names.PRODUCT_AREAS)
+            {"id": 22100001 + place, "name": area, "value": area.lower()} for place, area in enumerate(names.PRODUCT_AREAS)
         ]
         area = {
             "id": zendesk_desk.AREA_FIELD,
@@ -285,16 +313,13 @@ class Zendesk(Server):
         }
         severity = {"id": zendesk_desk.SEVERITY_FIELD, "type": "text", "title": "Severity", "active": True}
         shown = [
-            self._shown("ticket_fields", {**field, "created_at": created, "updated_at": created})
-            for field in (area, severity)
+            self._shown("ticket_fields", {**field, "created_at": created, "updated_at": created}) for field in (area, severity)
         ]
         return Reply({"ticket_fields": shown, "count": len(shown), "next_page": None, "previous_page": None})
 
-    def count(self, request: Request, body: Any) -> Reply:
+    def count(self, request: Request) -> Reply:
         """Living records; closed tickets count until they are archived, which here they never are."""
-        kind = {"tickets": "ticket", "users": "zendesk_user", "organizations": "organization"}[
-            request.url.path.split("/")[3]
-        ]
+        kind = {"tickets": "ticket", "users": "zendesk_user", "organizations": "organization"}[request.url.path.split("/")[3]]
         return Reply(
             {
                 "count": {
@@ -311,7 +336,7 @@ def _cursor(place: tuple[int, int], follows_empty: bool) -> str:
 
 def _read_cursor(text: str) -> tuple[tuple[int, int], bool]:
     try:
-        seconds, id, empty = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        seconds, record_id, empty = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError:
         raise failure(400, "InvalidCursor", "cursor is not valid") from None
-    return (seconds, id), empty
+    return (seconds, record_id), empty

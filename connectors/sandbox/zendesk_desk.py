@@ -50,21 +50,48 @@ def create(world: World, kind: str, at: datetime, fields: dict[str, Any]) -> Rec
 
 
 def _ticket(world: World, at: datetime, fields: dict[str, Any]) -> Record:
-    id = world.number("ticket", 1001)
+    new_id = world.number("ticket", 1001)
     requester = world.zendesk_users[fields["requester_id"]]
     record: Record = {
-        "id": id, "external_id": None, "via": {"channel": "email", "source": {"from": {}, "to": {}, "rel": None}},
-        "created_at": time(at), "updated_at": time(at), "generated_timestamp": int(at.timestamp()), "type": None,
-        "subject": "", "raw_subject": "", "description": "", "priority": None, "status": "new", "recipient": None,
-        "requester_id": requester["id"], "submitter_id": requester["id"], "assignee_id": None,
-        "organization_id": requester["organization_id"], "group_id": next(iter(world.groups), None), "collaborator_ids": [],
-        "follower_ids": [], "email_cc_ids": [], "forum_topic_id": None, "problem_id": None, "has_incidents": False,
-        "is_public": True, "due_at": None, "tags": [],
+        "id": new_id,
+        "external_id": None,
+        "via": {"channel": "email", "source": {"from": {}, "to": {}, "rel": None}},
+        "created_at": time(at),
+        "updated_at": time(at),
+        "generated_timestamp": int(at.timestamp()),
+        "type": None,
+        "subject": "",
+        "raw_subject": "",
+        "description": "",
+        "priority": None,
+        "status": "new",
+        "recipient": None,
+        "requester_id": requester["id"],
+        "submitter_id": requester["id"],
+        "assignee_id": None,
+        "organization_id": requester["organization_id"],
+        "group_id": next(iter(world.groups), None),
+        "collaborator_ids": [],
+        "follower_ids": [],
+        "email_cc_ids": [],
+        "forum_topic_id": None,
+        "problem_id": None,
+        "has_incidents": False,
+        "is_public": True,
+        "due_at": None,
+        "tags": [],
         "custom_fields": [{"id": AREA_FIELD, "value": None}, {"id": SEVERITY_FIELD, "value": None}],
-        "satisfaction_rating": {"score": "unoffered"}, "sharing_agreement_ids": [], "custom_status_id": STATUS_IDS["new"],
-        "followup_ids": [], "ticket_form_id": FORM, "brand_id": BRAND, "allow_channelback": False, "allow_attachments": True,
-        "from_messaging_channel": False, "metric_set": _metrics(id, at),
-    }  # fmt: skip
+        "satisfaction_rating": {"score": "unoffered"},
+        "sharing_agreement_ids": [],
+        "custom_status_id": STATUS_IDS["new"],
+        "followup_ids": [],
+        "ticket_form_id": FORM,
+        "brand_id": BRAND,
+        "allow_channelback": False,
+        "allow_attachments": True,
+        "from_messaging_channel": False,
+        "metric_set": _metrics(new_id, at),
+    }
     change(world, "ticket", record, at, fields)
     return record
 
@@ -72,53 +99,113 @@ def _ticket(world: World, at: datetime, fields: dict[str, Any]) -> Record:
 def _metrics(ticket_id: int, at: datetime) -> Record:
     minutes = {"calendar": None, "business": None}
     return {
-        "id": 25000000 + ticket_id, "ticket_id": ticket_id, "created_at": time(at), "updated_at": time(at),
-        "group_stations": 1, "assignee_stations": 0, "reopens": 0, "replies": 0, "assignee_updated_at": None,
-        "requester_updated_at": time(at), "status_updated_at": time(at), "initially_assigned_at": None, "assigned_at": None,
-        "solved_at": None, "latest_comment_added_at": time(at), "reply_time_in_minutes": dict(minutes),
-        "first_resolution_time_in_minutes": dict(minutes), "full_resolution_time_in_minutes": dict(minutes),
-        "agent_wait_time_in_minutes": dict(minutes), "requester_wait_time_in_minutes": dict(minutes),
+        "id": 25000000 + ticket_id,
+        "ticket_id": ticket_id,
+        "created_at": time(at),
+        "updated_at": time(at),
+        "group_stations": 1,
+        "assignee_stations": 0,
+        "reopens": 0,
+        "replies": 0,
+        "assignee_updated_at": None,
+        "requester_updated_at": time(at),
+        "status_updated_at": time(at),
+        "initially_assigned_at": None,
+        "assigned_at": None,
+        "solved_at": None,
+        "latest_comment_added_at": time(at),
+        "reply_time_in_minutes": dict(minutes),
+        "first_resolution_time_in_minutes": dict(minutes),
+        "full_resolution_time_in_minutes": dict(minutes),
+        "agent_wait_time_in_minutes": dict(minutes),
+        "requester_wait_time_in_minutes": dict(minutes),
         "on_hold_time_in_minutes": {"calendar": 0, "business": 0},
-    }  # fmt: skip
+    }
 
 
 def _user(world: World, at: datetime, fields: dict[str, Any]) -> Record:
     return {
-        "id": world.number("zendesk_user", 1900000000001), "name": None, "email": None, "created_at": time(at), "updated_at": time(at),
-        "time_zone": "Copenhagen", "iana_time_zone": "Europe/Copenhagen", "phone": None, "shared_phone_number": None, "photo": None,
-        "locale_id": 1, "locale": "en-US", "organization_id": None, "role": "end-user", "verified": True, "external_id": None,
-        "tags": [], "alias": "", "active": True, "shared": False, "shared_agent": False, "last_login_at": None,
-        "two_factor_auth_enabled": None, "signature": None, "details": "", "notes": "", "role_type": None, "custom_role_id": None,
-        "moderator": False, "ticket_restriction": "requested", "only_private_comments": False, "restricted_agent": True,
-        "suspended": False, "default_group_id": None, "report_csv": False, "user_fields": {"department": None}, **fields,
-    }  # fmt: skip
+        "id": world.number("zendesk_user", 1900000000001),
+        "name": None,
+        "email": None,
+        "created_at": time(at),
+        "updated_at": time(at),
+        "time_zone": "Copenhagen",
+        "iana_time_zone": "Europe/Copenhagen",
+        "phone": None,
+        "shared_phone_number": None,
+        "photo": None,
+        "locale_id": 1,
+        "locale": "en-US",
+        "organization_id": None,
+        "role": "end-user",
+        "verified": True,
+        "external_id": None,
+        "tags": [],
+        "alias": "",
+        "active": True,
+        "shared": False,
+        "shared_agent": False,
+        "last_login_at": None,
+        "two_factor_auth_enabled": None,
+        "signature": None,
+        "details": "",
+        "notes": "",
+        "role_type": None,
+        "custom_role_id": None,
+        "moderator": False,
+        "ticket_restriction": "requested",
+        "only_private_comments": False,
+        "restricted_agent": True,
+        "suspended": False,
+        "default_group_id": None,
+        "report_csv": False,
+        "user_fields": {"department": None},
+        **fields,
+    }
 
 
 def _organization(world: World, at: datetime, fields: dict[str, Any]) -> Record:
     return {
-        "id": world.number("organization", 1500000000001), "name": None, "shared_tickets": False, "shared_comments": False,
-        "external_id": None, "created_at": time(at), "updated_at": time(at), "domain_names": [], "details": "", "notes": "",
-        "group_id": None, "tags": [], "organization_fields": {"support_plan": None}, "deleted_at": None, **fields,
-    }  # fmt: skip
+        "id": world.number("organization", 1500000000001),
+        "name": None,
+        "shared_tickets": False,
+        "shared_comments": False,
+        "external_id": None,
+        "created_at": time(at),
+        "updated_at": time(at),
+        "domain_names": [],
+        "details": "",
+        "notes": "",
+        "group_id": None,
+        "tags": [],
+        "organization_fields": {"support_plan": None},
+        "deleted_at": None,
+        **fields,
+    }
 
 
 def _jira_link(world: World, at: datetime, fields: dict[str, Any]) -> Record:
     """Takes ticket_id and issue_id; the key is the issue's at this moment and stays as it is when the issue moves."""
     issue = world.issues[fields["issue_id"]]
-    id = str(world.number("jira_link", 26000001))
+    new_id = str(world.number("jira_link", 26000001))
     return {
-        "id": id, "ticket_id": str(fields["ticket_id"]), "issue_id": issue["id"], "issue_key": fields.get("issue_key", issue["key"]),
-        "created_at": time(at), "updated_at": time(at),
-    }  # fmt: skip
+        "id": new_id,
+        "ticket_id": str(fields["ticket_id"]),
+        "issue_id": issue["id"],
+        "issue_key": fields.get("issue_key", issue["key"]),
+        "created_at": time(at),
+        "updated_at": time(at),
+    }
 
 
 def _group(world: World, at: datetime, fields: dict[str, Any]) -> Record:
-    id = world.number("group", 27000001)
+    new_id = world.number("group", 27000001)
     flags = {"is_public": True, "default": False, "deleted": False, "description": ""}
-    return {"id": id, **flags, "created_at": time(at), "updated_at": time(at), **fields}
+    return {"id": new_id, **flags, "created_at": time(at), "updated_at": time(at), **fields}
 
 
-def change(world: World, kind: str, record: Record, at: datetime, fields: dict[str, Any]) -> None:
+def change(_: World, kind: str, record: Record, at: datetime, fields: dict[str, Any]) -> None:
     unknown = fields.keys() - record.keys()
     if unknown:
         raise KeyError(f"{kind} has no field {', '.join(sorted(unknown))}")
