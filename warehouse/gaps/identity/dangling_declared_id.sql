@@ -45,6 +45,7 @@ left join unified.records as target
     on target.tool = declared.declared_tool
     and target.record_type = 'account'
     and left(target.record_id, 15) = left(declared.declared_id, 15)
+    and starts_with(target.record_id, declared.declared_id)
     and length(declared.declared_id) in (15, 18)
 left join salesforce.accounts as account on account.id = target.record_id
 left join unified.customer_records as owned

@@ -1,4 +1,4 @@
--- title: Customer that nobody looks after
+-- title: Paying customer that nobody looks after
 -- severity: high
 -- owner: sales operations
 -- fix: Give the Salesforce account an owner who is active.
@@ -9,13 +9,10 @@ select
     profile.customer_id,
     cast(null as text) as feature_id,
     coalesce(profile.name, profile.customer_id) || ' has no owner' as title,
-    case
-        when profile.salesforce_accounts = 0 then 'It has no Salesforce account that somebody could own.'
-        else 'No account of it is owned by somebody who can still log in to Salesforce.'
-    end as detail,
+    'None of its Salesforce accounts is owned by somebody who can still log in.' as detail,
     cast(null as text) as owner,
     nullif(profile.arr, 0) as stake_amount,
     case when profile.arr <> 0 then 'arr' end as stake_kind,
     profile.url
 from unified.customer_profiles as profile
-where profile.lifecycle <> 'internal' and profile.owner_name is null and profile.owner_email is null
+where profile.lifecycle = 'paying' and profile.owner_name is null and profile.owner_email is null

@@ -20,7 +20,7 @@
 -- assignee_name text: Name of the assignee.
 -- assignee_email text: E-mail address of the assignee; null if hidden.
 -- customer text: The customer who asked, as somebody typed it, from the field that the settings name.
--- customer_id text: That customer, if the field holds the id of a Salesforce account; else null.
+-- customer_id text: That customer, if the field holds the id of its Salesforce account, or a name that no other one has.
 -- created_at timestamp: When the issue was created (UTC).
 -- updated_at timestamp: When the issue was last changed (UTC).
 -- resolved_at timestamp: When the issue was resolved (UTC); null while it is not.
@@ -56,16 +56,29 @@ ancestry as (
     left join alive as ancestor on ancestor.id = grandparent.parent_id
 ),
 
--- An account's id of 15 characters is the first 15 of its 18.
-askers as (
+-- An id of 15 characters is the first 15 of one of 18. A name has to be one customer's only.
+named as (
     select
         issue.id,
-        min(account.customer_id) as customer_id
+        company.customer_id
     from jira.issues as issue
-    join unified.customer_records as account
-        on account.record_type = 'account' and left(account.record_id, 15) = left(trim(issue.customer, ' '), 15)
-    where length(trim(issue.customer, ' ')) in (15, 18)
-    group by issue.id
+    join unified.customer_records as company on lower(trim(company.name, ' ')) = lower(trim(issue.customer, ' '))
+    union all
+    select
+        issue.id,
+        company.customer_id
+    from jira.issues as issue
+    join unified.customer_records as company on left(company.record_id, 15) = left(trim(issue.customer, ' '), 15)
+    where company.record_type = 'account' and length(trim(issue.customer, ' ')) in (15, 18)
+),
+
+askers as (
+    select
+        named.id,
+        min(named.customer_id) as customer_id
+    from named
+    group by named.id
+    having min(named.customer_id) = max(named.customer_id)
 ),
 
 timed as (

@@ -5,7 +5,7 @@
 -- record_id text: Id of the record.
 -- column_name text: The field: blocking_feature or loss_reason of a deal, feature of a ticket.
 -- value text: What stands in the field.
--- issue_id text: Id of the issue that is meant: by its key, its address, or the settings; null if that names no issue.
+-- issue_id text: The issue that is meant, by a key it has or had, its address, or the settings; null if that names none.
 -- issue_key text: Key of that issue.
 -- feature_id text: The feature that the issue serves; null if none.
 with filled as (
@@ -67,6 +67,7 @@ select
     issue.feature_id
 from spelled
 left join settings.feature_values as meaning on meaning.value = spelled.value
-left join unified.issues as issue
-    on issue.issue_key
-    = coalesce(meaning.issue_key, upper(rtrim(split_part(split_part(spelled.naming, ' ', 1), '/', 1), ':,;')))
+left join unified.issue_keys as known
+    on known.issue_key
+    = upper(coalesce(meaning.issue_key, rtrim(split_part(split_part(spelled.naming, ' ', 1), '/', 1), ':,;')))
+left join unified.issues as issue on issue.issue_id = known.issue_id

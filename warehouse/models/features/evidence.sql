@@ -96,7 +96,8 @@ with items as (
     where exists (
         select 1
         from sync.text_keys as mention
-        join unified.issues as issue on issue.issue_key = mention.issue_key
+        join unified.issue_keys as known on known.issue_key = mention.issue_key
+        join unified.issues as issue on issue.issue_id = known.issue_id
         where
             mention.tool = deal.tool
             and mention.record_type = 'opportunity'
@@ -158,7 +159,8 @@ claims as (
     from unified.tickets as ticket
     join sync.text_keys as mention
         on mention.tool = ticket.tool and mention.record_type = 'ticket' and mention.record_id = ticket.ticket_id
-    join unified.issues as issue on issue.issue_key = mention.issue_key
+    join unified.issue_keys as known on known.issue_key = mention.issue_key
+    join unified.issues as issue on issue.issue_id = known.issue_id
     union all
     select
         deal.tool,
@@ -181,7 +183,8 @@ claims as (
     from unified.deals as deal
     join sync.text_keys as mention
         on mention.tool = deal.tool and mention.record_type = 'opportunity' and mention.record_id = deal.deal_id
-    join unified.issues as issue on issue.issue_key = mention.issue_key
+    join unified.issue_keys as known on known.issue_key = mention.issue_key
+    join unified.issues as issue on issue.issue_id = known.issue_id
     union all
     select
         issue.tool,
