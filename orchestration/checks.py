@@ -1,7 +1,7 @@
 """What Dagster shows of the checks: which exist on which asset, and what one evaluation found.
 
-Here belongs the form: names, severities, counts. Not here: any judgement, which stands in the warehouse's checks and rules; and no
-name, address or quote ever stands in a check's metadata.
+Here belongs the form: names, severities, counts. Not here: any judgement, which stands in the warehouse's checks and
+rules; and no name, address or quote ever stands in a check's metadata.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from warehouse.models import Build, Model
 TABLE_CHECKS = {
     "key_is_unique": "No two rows have the same key.",
     "key_is_never_null": "Every row has its whole key.",
-    "rows_did_not_halve": "It has at least half as many rows as before, unless refresh --accept says that this is right.",
+    "rows_did_not_halve": "It has at least half as many rows as before, unless refresh --accept allows it.",
 }
 
 

@@ -1,7 +1,7 @@
 """The command line: what people type, and what they see.
 
-Here belong arguments, progress, tables and exit codes. Not here: any work; and Dagster, which costs seconds to import, is imported by
-the commands that need it.
+Here belong arguments, progress, tables and exit codes. Not here: any work; and Dagster, which costs seconds to
+import, is imported by the commands that need it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -41,9 +40,9 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log
 class Commands(TyperGroup):
     """What is wrong with the input, a tool or the warehouse is one line on stderr, never a stack trace."""
 
-    def invoke(self, context: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except (SettingsError, WarehouseError, QueryError, SourceError) as error:
             complain(str(error))
             raise typer.Exit(1) from None
@@ -74,7 +73,7 @@ def sync(
     names = [current.tool(name).name for name in tools or []] or [tool.name for tool in current.connected]
     if not names:
         raise SettingsError(
-            "No tool is set: give the variables of Salesforce, Jira or Zendesk (see the README), or try fullpicture demo"
+            "No tool is set: set the variables of Salesforce, Jira or Zendesk (see the README), or try fullpicture demo"
         )
     finish(run_sync(names, verbose=verbose))
 
@@ -194,8 +193,8 @@ def open_gaps(filters: Sequence[str] = ()) -> str:
     """The open gaps, gravest first; `filters`: columns that equal a parameter of the same name."""
     conditions = "".join(f" and lower({name}) = lower(${name})" for name in filters)
     return (
-        "select severity, title, stake_amount, stake_kind, owner, rule, category, detail, fix, url, entity_type, entity_id,"
-        " customer_id, feature_id, first_seen_at, gap_id from unified.gaps"
+        "select severity, title, stake_amount, stake_kind, owner, rule, category, detail, fix, url, entity_type,"
+        " entity_id, customer_id, feature_id, first_seen_at, gap_id from unified.gaps"
         f" where status = 'open' and suppressed_by is null{conditions}"
         " order by case severity when 'critical' then 1 when 'high' then 2 when 'medium' then 3 else 4 end,"
         " stake_amount desc nulls last, rule, entity_id"

@@ -1,7 +1,7 @@
 """The shape of fullpicture.yaml: every key, its type, its default and what it means, one section per tool.
 
-Here belongs what a company may choose. Not here: secrets and addresses, which only ever come from the environment (each tool's
-section names its variables), and reading or explaining the file.
+Here belongs what a company may choose. Not here: secrets and addresses, which only ever come from the environment
+(each tool's section names its variables), and reading or explaining the file.
 """
 
 from __future__ import annotations
@@ -60,12 +60,15 @@ class ToolSection(Section):
 
     @classmethod
     @abstractmethod
-    def connector_class(cls) -> type[Connector]: ...
+    def connector_class(cls) -> type[Any]:
+        """Imported when it is needed; a subclass of Connector, which declares no constructor of its own."""
 
     def connect(self, variables: Mapping[str, str]) -> Connector:
         """The connector, whose arguments are named as the variables are: SALESFORCE_CLIENT_ID is `client_id`."""
         names = {name: name.lower().removeprefix(f"{self.tool}_").removesuffix("_file") for name in variables}
-        return self.connector_class()(**{names[name]: value for name, value in variables.items()}, fields=self.fields)
+        arguments = {names[name]: value for name, value in variables.items()}
+        connector: Connector = self.connector_class()(**arguments, fields=self.fields)
+        return connector
 
 
 class Salesforce(ToolSection):
@@ -77,7 +80,7 @@ class Salesforce(ToolSection):
     )
 
     @classmethod
-    def connector_class(cls) -> type[Connector]:
+    def connector_class(cls) -> type[Any]:
         from connectors.salesforce import Salesforce
 
         return Salesforce
@@ -89,7 +92,7 @@ class Jira(ToolSection):
     ways = (("JIRA_URL", "JIRA_EMAIL", "JIRA_API_TOKEN"), ("JIRA_URL", "JIRA_ACCESS_TOKEN"))
 
     @classmethod
-    def connector_class(cls) -> type[Connector]:
+    def connector_class(cls) -> type[Any]:
         from connectors.jira import Jira
 
         return Jira
@@ -104,7 +107,7 @@ class Zendesk(ToolSection):
     )
 
     @classmethod
-    def connector_class(cls) -> type[Connector]:
+    def connector_class(cls) -> type[Any]:
         from connectors.zendesk import Zendesk
 
         return Zendesk

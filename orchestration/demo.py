@@ -1,7 +1,7 @@
-"""An invented company to see everything work on: its stand-ins, its settings, its own home, and the questions it answers.
+"""An invented company to see everything work on: its stand-ins, its settings, its home, and the questions it answers.
 
-Here belongs what the demo sets in place of the user's own settings, so that the two never mix. Not here: the company itself
-(connectors.sandbox) or anything that a real run does differently, for nothing does.
+Here belongs what the demo sets in place of the user's own settings, so that the two never mix. Not here: the company
+itself (connectors.sandbox) or anything that a real run does differently, for nothing does.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def stand_ins() -> Iterator[Running]:
         except OSError as error:
             ports = f"{PORTS[0]} to {PORTS[-1]}"
             raise SettingsError(
-                f"The stand-ins need the ports {ports} of this machine ({error.strerror}): end the other demo, dev or sandbox first"
+                f"The stand-ins need this machine's ports {ports} ({error.strerror}): end the other demo or sandbox first"
             ) from None
         yield running
 
 
 @contextmanager
 def started(*, fresh: bool) -> Iterator[list[str]]:
-    """Puts the invented company in place of the user's settings, in this process and those it starts; yields its tools."""
+    """Puts the invented company in place of the user's settings, here and in what is started here; yields its tools."""
     with stand_ins() as running:
         if fresh:
             shutil.rmtree(HOME, ignore_errors=True)

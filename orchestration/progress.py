@@ -1,7 +1,7 @@
 """How far a run is, told to whoever watches it in this process.
 
-Here belongs the one line between the steps that work and the command line that shows it. Not here: how it is drawn, or Dagster's
-own events, which the UI shows.
+Here belongs the one line between the steps that work and the command line that shows it. Not here: how it is drawn,
+or Dagster's own events, which the UI shows.
 """
 
 from collections.abc import Callable, Iterator

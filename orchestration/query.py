@@ -1,7 +1,7 @@
 """Answers one SELECT from the tables that were published, and is able to do nothing else.
 
-Here belongs what keeps somebody's SQL from writing, reading files, reaching the network or taking the whole machine. Not here: any
-particular question.
+Here belongs what keeps somebody's SQL from writing, reading files, reaching the network or taking the whole machine.
+Not here: any particular question.
 """
 
 from __future__ import annotations

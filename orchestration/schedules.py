@@ -5,7 +5,7 @@ Here belongs what decides that a run starts. Not here: what a run does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,7 @@ def sync_job_name(tool: str) -> str:
     return f"sync_{tool}"
 
 
-def jobs(groups: Sequence[str]) -> list[dg.UnresolvedAssetJobDefinition]:
+def jobs(groups: Set[str]) -> list[dg.UnresolvedAssetJobDefinition]:
     """One job per tool, and the refresh of everything that is made from them. `groups`: those that hold an asset."""
     night = settings.config_or_defaults().night
     syncs = [
@@ -41,7 +41,7 @@ def jobs(groups: Sequence[str]) -> list[dg.UnresolvedAssetJobDefinition]:
     refresh = dg.define_asset_job(
         REFRESH,
         selection=dg.AssetSelection.groups(*[group for group in TABLE_GROUPS if group in groups]),
-        description="Rebuilds every unified table from what the tools delivered, reviews the gaps and publishes the copy.",
+        description="Rebuilds every unified table from what the tools delivered, reviews the gaps, publishes the copy.",
     )
     return [*syncs, refresh]
 
@@ -60,7 +60,7 @@ def _schedule(section: type[ToolSection], config: Config) -> dg.ScheduleDefiniti
         cron_schedule=f"{starts.minute} {starts.hour} * * *",
         execution_timezone=config.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Reads {section.label} every night. The hour is night.starts in the settings; a new one counts after a reload.",
+        description=f"Reads {section.label} at night.starts of the settings; a new hour counts after a reload.",
     )
     def every_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         try:
@@ -83,7 +83,7 @@ def clock() -> datetime:
     job_name=REFRESH,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts the refresh once a night: when all of the night's syncs have ended, well or badly, or at the deadline.",
+    description="Starts the refresh once a night: when all syncs have ended, well or badly, or at the deadline.",
 )
 def refresh_when_synced(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     config = settings.config_or_defaults()

@@ -1,7 +1,8 @@
 """What people set: the environment and fullpicture.yaml, validated, in one object.
 
-Here belongs everything that reads either of them, and every message about a wrong one. Not here: what is done with a setting;
-and reading them is never needed to load Dagster's definitions, so a bad setting shows when a run starts, not as a broken location.
+Here belongs everything that reads either of them, and every message about a wrong one. Not here: what is done with a
+setting; and reading them is never needed to load Dagster's definitions, so a bad setting shows when a run starts, not
+as a broken location.
 """
 
 from __future__ import annotations
@@ -307,7 +308,7 @@ def _keys(model: type[Any], prefix: str = "") -> Iterator[str]:
 
 
 def nearest(wrong: str, right: Sequence[str] | Mapping[str, Any]) -> str:
-    """ "; did you mean X?", or what there is: by the whole key, else by its last part (it may stand in the wrong section)."""
+    """The end of a message: which right one is meant, by the whole key, else by its last part; else what there is."""
     found = process.extractOne(wrong, list(right), score_cutoff=75)
     if found is None:
         last = {key.rsplit(".", 1)[-1]: key for key in right}

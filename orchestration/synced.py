@@ -1,7 +1,7 @@
 """The raw tables as assets: one per read of a tool, or one multi-asset for a read that fills several tables.
 
-Here belongs how a read is run: its lock, its time bound, what is tried again, what Dagster learns of it. Not here: how a vendor is
-asked (connectors) and how rows are written (warehouse).
+Here belongs how a read is run: its lock, its time bound, what is tried again, what Dagster learns of it. Not here:
+how a vendor is asked (connectors) and how rows are written (warehouse).
 """
 
 import time

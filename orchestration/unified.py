@@ -1,6 +1,7 @@
-"""The tables that are made from the raw ones as assets: one per model, the customer links, the gaps, the published copy.
+"""What is made from the raw tables, as assets: one per model, the customer links, the gaps, the published copy.
 
-Here belongs their order and what Dagster learns of them. Not here: what any of them means or how it is built (warehouse).
+Here belongs their order and what Dagster learns of them. Not here: what any of them means or how it is built
+(warehouse).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -76,7 +77,7 @@ class Refresh(dg.ConfigurableResource[Any]):
 
 
 def assets() -> list[dg.AssetsDefinition]:
-    """Raises ModelError for a model or rule that cannot be built, with file and line: an error when the location loads."""
+    """Raises ModelError for a model or rule that cannot be built, with its file and line, when the location loads."""
     library, rules, raw = models.library(), gaps.rules(), raw_tables()
     library.check(raw)
     gaps.check(rules, library.shape(raw))
@@ -212,7 +213,7 @@ def _copy(library: Models) -> dg.AssetsDefinition:
         key=COPY,
         deps=_keys(everything),
         group_name="publish",
-        description="The unified tables as a DuckDB file of their own, so that whoever reads never holds up who writes.",
+        description="The unified tables in a DuckDB file of their own, so that who reads never holds up who writes.",
         kinds={"duckdb", "file"},
     )
     def published(refresh: Refresh) -> dg.MaterializeResult[Any]:

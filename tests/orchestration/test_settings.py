@@ -104,7 +104,7 @@ def test_a_tool_with_some_variables_names_those_that_are_missing() -> None:
     with pytest.raises(SettingsError) as raised:
         tool.connector()
     assert str(raised.value) == (
-        "Salesforce is only half set: set SALESFORCE_CLIENT_SECRET too, or unset SALESFORCE_URL and SALESFORCE_CLIENT_ID"
+        "Salesforce is only half set: set SALESFORCE_CLIENT_SECRET too, or unset SALESFORCE_URL and SALESFORCE_CLIENT_ID"  # noqa: E501
     )
 
 
