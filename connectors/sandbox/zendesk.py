@@ -200,14 +200,15 @@ class Zendesk(Server):
         }
 
     def export_organizations(self, request: Request) -> Reply:
-        """By time alone: the next page begins with the last second of this one, and never ends within a second."""
+        """By time alone: a page begins with the last second of the one before, and never ends within a second."""
         size = self.page(min(1000, int(request.query_params.get("per_page", 1000))))
         start_time = self._start_time(request.query_params)
         order = self._settled("organization")
-        start = bisect_left(order, (self._stamped("organization", (start_time, 0))[0],))
-        page = order[start : start + size]
-        if len(page) == size:
-            page = order[start : bisect_right(order, page[-1][0], key=lambda entry: entry[0])]
+        first_second = self._stamped("organization", (start_time, 0))[0]
+        start = bisect_left(order, first_second, key=_stamp)
+        full = max(start + size, bisect_right(order, first_second, key=_stamp) + 1)  # a crowded second stops no export
+        end = bisect_right(order, order[full - 1][0], key=_stamp) if full < len(order) else len(order)
+        page = order[start:end]
         end_time = self._seconds(page[-1][0]) if page else start_time
         shown = [self._shown("organizations", self.world.organizations[record_id]) for _, record_id in page]
         rest = {name: value for name, value in request.query_params.items() if name != "start_time"}
@@ -218,7 +219,7 @@ class Zendesk(Server):
                 "next_page": url,
                 "count": len(shown),
                 "end_time": end_time,
-                "end_of_stream": len(shown) < size,
+                "end_of_stream": end == len(order),
             }
         )
 
@@ -234,7 +235,7 @@ class Zendesk(Server):
         """What the exports may show: everything that did not change in the last minute."""
         order = self.world.in_order(kind)
         newest = self._stamped(kind, (int(self.world.now.timestamp()) - _SETTLED, 0))[0]
-        return order[: bisect_right(order, newest, key=lambda entry: entry[0])]
+        return order[: bisect_right(order, newest, key=_stamp)]
 
     def _stamped(self, kind: str, place: tuple[int, int]) -> tuple[Any, int]:
         """A place in seconds since 1970, as it stands in the world's order."""
@@ -328,6 +329,10 @@ class Zendesk(Server):
                 }
             }
         )
+
+
+def _stamp(entry: tuple[Any, Any]) -> Any:
+    return entry[0]
 
 
 def _cursor(place: tuple[int, int], follows_empty: bool) -> str:
