@@ -97,8 +97,8 @@ def _read(events: Sequence[dg.DagsterEvent], outcome: Outcome) -> None:
         elif event.event_type == dg.DagsterEventType.STEP_SKIPPED:
             outcome.skipped.append(_shown(event.step_key))
     if not outcome.succeeded and not outcome.failures:
-        last = next((event for event in reversed(events) if event.is_failure), None)
-        outcome.failures[outcome.job] = " ".join((last.message if last and last.message else "failed").split())
+        last = next(event for event in reversed(events) if event.is_failure)
+        outcome.failures[outcome.job] = _innermost(getattr(last.event_specific_data, "error", None))
 
 
 def _shown(step: str | None) -> str:
@@ -108,10 +108,13 @@ def _shown(step: str | None) -> str:
 def _reason(data: Any) -> str:
     if data.user_failure_data is not None and data.user_failure_data.description:
         return str(data.user_failure_data.description)
-    error = data.error
-    while error.cause is not None:
+    return _innermost(data.error)
+
+
+def _innermost(error: Any) -> str:
+    while error is not None and error.cause is not None:
         error = error.cause
-    return " ".join(f"{error.message} (a fault of fullpicture itself: --verbose shows where)".split())
+    return " ".join(f"{error.message if error else 'unknown'} (a fault in fullpicture: --verbose shows where)".split())
 
 
 @contextmanager

@@ -6,7 +6,7 @@ how a vendor is asked (connectors) and how rows are written (warehouse).
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -53,7 +53,8 @@ class Tools(dg.ConfigurableResource[Any]):
     _warehouse: Warehouse | None = PrivateAttr(default=None)
     _connectors: dict[str, Connector | Exception] = PrivateAttr(default_factory=dict)
 
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # type: ignore[override]
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
         with ExitStack() as self._stack:
             yield self
 

@@ -5,7 +5,7 @@ Here belongs their order and what Dagster learns of them. Not here: what any of 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any, Self
 
@@ -39,7 +39,8 @@ class Refresh(dg.ConfigurableResource[Any]):
     _settings: Settings | None = PrivateAttr(default=None)
     _warehouse: Warehouse | Exception | None = PrivateAttr(default=None)
 
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # type: ignore[override]
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
         with ExitStack() as self._stack:
             yield self
 
