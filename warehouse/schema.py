@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from warehouse.engine import SCHEMAS, Warehouse, verbatim
+from warehouse.engine import SCHEMAS, Warehouse, WarehouseError, verbatim
 
 Type = Literal["text", "integer", "double", "decimal", "boolean", "timestamp", "date", "json"]
 Write = Literal["merge", "snapshot"]
 
-# Byte-wise collation on PostgreSQL: what DuckDB does, so that order and comparison agree on both.
-_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+# Ordered byte by byte, with Unicode's upper and lower case: what DuckDB does, so that text compares alike on both.
+_TEXT = sa.Text().with_variant(sa.Text(collation="pg_c_utf8"), "postgresql")
+_OLDEST_POSTGRESQL = 17  # the first with that collation
 TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {
     "text": _TEXT,
     "json": _TEXT,  # JSON as text: the one form that both databases read alike
@@ -322,6 +323,7 @@ def prepare(warehouse: Warehouse, raw: Sequence[RawTable]) -> None:
     """Makes every declared table and column that the database lacks. A second call finds nothing to do."""
     tables = [*raw_tables(raw), *DECLARED]
     with warehouse.begin("prepare the tables") as connection:
+        _refuse_old(connection)
         found = _existing_columns(connection)
         missing = [table for table in tables if table.full_name not in found]
         grown = [
@@ -366,6 +368,13 @@ def describe(
     for target, text in texts:
         quoted = text.replace("'", "''")
         connection.execute(verbatim(f"comment on {target} is '{quoted}'"))
+
+
+def _refuse_old(connection: sa.Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        version = int(connection.execute(sa.text("show server_version_num")).scalar_one()) // 10000
+        if version < _OLDEST_POSTGRESQL:
+            raise WarehouseError(f"This is PostgreSQL {version}: use version {_OLDEST_POSTGRESQL} or newer.")
 
 
 def _existing_columns(connection: sa.Connection) -> dict[str, set[str]]:
