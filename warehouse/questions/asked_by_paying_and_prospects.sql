@@ -1,5 +1,6 @@
 -- What do paying customers ask for, and what do prospects?
--- One row per feature that is neither shipped nor declined and that somebody asks for; each customer counts once in each figure.
+-- One row per feature that is neither shipped nor declined and that somebody asks for; each customer counts once in
+-- each figure.
 select
     feature.jira_key,
     feature.name,

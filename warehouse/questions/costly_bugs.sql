@@ -1,5 +1,6 @@
 -- Which open bugs cost most?
--- One row per open bug that a ticket is linked to, with its tickets and the arr of the paying customers behind them, each once.
+-- One row per open bug that a ticket is linked to, with its tickets and the arr of the paying customers behind them,
+-- each once.
 with behind as (
     select distinct
         link.issue_id,

@@ -4,8 +4,10 @@ select
     cast(date_trunc('month', evidence.occurred_at) as date) as month,
     evidence.kind,
     count(distinct evidence.tool || '/' || evidence.record_id) as things,
-    cast(count(distinct case when evidence.feature_id is not null then evidence.tool || '/' || evidence.record_id end) as double)
-    / count(distinct evidence.tool || '/' || evidence.record_id) as share_linked
+    cast(
+        count(distinct case when evidence.feature_id is not null then evidence.tool || '/' || evidence.record_id end)
+        as double
+    ) / count(distinct evidence.tool || '/' || evidence.record_id) as share_linked
 from unified.evidence as evidence
 where evidence.occurred_at is not null
 group by cast(date_trunc('month', evidence.occurred_at) as date), evidence.kind

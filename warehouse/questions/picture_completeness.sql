@@ -1,5 +1,6 @@
 -- How complete is the picture of those who pay?
--- One row: of how many paying customers, and of which share of their known arr, each thing is known; shares from 0 to 1.
+-- One row: of how many paying customers, and of which share of their known arr, each thing is known; shares from 0 to
+-- 1.
 select
     count(*) as paying_customers,
     sum(customer.arr) as arr,

@@ -1,7 +1,8 @@
 -- title: Paying account without a Zendesk organization
 -- severity: high
 -- owner: customer success operations
--- fix: Create the organization in Zendesk, or put the account's Salesforce id into the external id of the one that is there.
+-- fix: Create the organization in Zendesk, or put the account's Salesforce id into the external id of the one that is
+--   there.
 -- inputs: salesforce/accounts, salesforce/opportunities, zendesk/organizations
 -- entity: account
 with running as (

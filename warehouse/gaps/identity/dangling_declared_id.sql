@@ -17,7 +17,7 @@ with declared as (
     where
         not record.deleted
         and record.declared_tool = 'salesforce'
-        -- Ids have 15 or 18 characters; what begins as an account's id does and has others is one cut short or mistyped.
+        -- Ids have 15 or 18 characters; what begins as an account's id does and has others was cut short.
         and (
             regexp_matches(record.declared_id, '^[0-9A-Za-z]{15}([0-9A-Za-z]{3})?$')
             or starts_with(record.declared_id, '001')

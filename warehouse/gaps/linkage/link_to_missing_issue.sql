@@ -1,7 +1,8 @@
 -- title: Ticket linked to a Jira issue that is not there
 -- severity: high
 -- owner: support operations
--- fix: Link the ticket to the issue that replaced it or remove the link; if the issue exists, let the connection see its project.
+-- fix: Link the ticket to the issue that replaced it or remove the link; if the issue exists, let the connection see
+--   its project.
 -- inputs: zendesk/tickets, zendesk/jira_links, jira/issues
 -- entity: ticket
 with broken as (

@@ -2,7 +2,7 @@
 -- severity: high
 -- owner: operations
 -- fix: Open the read's last run, mend what its error names, and run the tool's sync again.
--- inputs: none
+-- inputs:
 -- entity: read
 with reads as (
     select
@@ -40,7 +40,10 @@ select
         else reads.name || ' has not arrived since ' || strftime(reads.covered_until, '%Y-%m-%d %H:%M') || ' UTC'
     end as title,
     'What the tables say about it may be out of date.'
-    || case when errors.error is null then ' No read was tried since.' else ' The last try: ' || errors.error end as detail,
+    || case
+        when errors.error is null then ' No read was tried since.'
+        else ' The last try: ' || errors.error
+    end as detail,
     cast(null as text) as owner,
     cast(null as decimal(18, 2)) as stake_amount,
     cast(null as text) as stake_kind,

@@ -13,7 +13,8 @@
 -- parent_customer_id text: The customer that this one belongs to, by the accounts' parents.
 -- salesforce_accounts integer: Salesforce accounts that are this customer.
 -- zendesk_organizations integer: Zendesk organizations that are this customer.
--- identity_method text: How its records were found to be one: the least sure of declared_id and domain; alone for one record.
+-- identity_method text: How its records were found to be one: the least sure of declared_id and domain; alone for one
+--   record.
 -- identity_score double: How sure that is, 0 to 1; null for one record.
 -- first_seen_at timestamp: When its first record was created in any tool (UTC).
 -- url text: Address of the record that the name is from.
@@ -111,7 +112,8 @@ won as (
         deal.customer_id,
         count(*) filter (where deal.term_start <= clock.today and deal.term_end > clock.today) as terms_running,
         count(*) filter (where deal.term_end <= clock.today) as terms_ended,
-        sum(deal.amount) filter (where deal.term_start <= clock.today and deal.term_end > clock.today) as amount_running,
+        sum(deal.amount) filter (where deal.term_start <= clock.today and deal.term_end > clock.today)
+            as amount_running,
         max(deal.term_end) as last_term_end
     from unified.deals as deal
     cross join settings.clock as clock

@@ -13,7 +13,8 @@
 -- parent_customer_id text: The customer that this one belongs to, by the accounts' parents.
 -- salesforce_accounts integer: Salesforce accounts that are this customer.
 -- zendesk_organizations integer: Zendesk organizations that are this customer.
--- identity_method text: How its records were found to be one: the least sure of declared_id and domain; alone for one record.
+-- identity_method text: How its records were found to be one: the least sure of declared_id and domain; alone for one
+--   record.
 -- identity_score double: How sure that is, 0 to 1; null for one record.
 -- first_seen_at timestamp: When its first record was created in any tool (UTC).
 -- url text: Address of the record that the name is from.
@@ -22,11 +23,14 @@
 -- open_tickets integer: Tickets neither solved nor closed.
 -- tickets_90d integer: Tickets created within the last 90 days.
 -- escalations_open integer: Open tickets that are escalations by the settings.
--- csat_90d double: Good / (good + bad) ratings of tickets created within the last 90 days, 0 to 1; null if none was rated.
+-- csat_90d double: Good / (good + bad) ratings of tickets created within the last 90 days, 0 to 1; null if none was
+--   rated.
 -- open_gaps integer: Gaps that touch it and are not resolved, those that another gap causes left out.
--- money_at_stake decimal: Of these gaps, the largest arr stake plus per deal the largest pipeline stake; null if unknown.
+-- money_at_stake decimal: Of these gaps, the largest arr stake plus per deal the largest pipeline stake; null if
+--   unknown.
 -- picture_complete boolean: Whether nothing is missing from its picture; null for our own company.
--- picture_missing json: What is missing, a sorted list: arr, renewal_date, segment and zendesk_organization of those who
+-- picture_missing json: What is missing, a sorted list: arr, renewal_date, segment and zendesk_organization of those
+--   who
 --   pay; domain, name, owner and salesforce_account of all.
 with selling as (
     select
@@ -95,7 +99,9 @@ missing as (
             case when profile.lifecycle = 'paying' and profile.renewal_date is null then '"renewal_date"' end,
             case when profile.salesforce_accounts = 0 then '"salesforce_account"' end,
             case when profile.lifecycle = 'paying' and profile.segment is null then '"segment"' end,
-            case when profile.lifecycle = 'paying' and profile.zendesk_organizations = 0 then '"zendesk_organization"' end
+            case
+                when profile.lifecycle = 'paying' and profile.zendesk_organizations = 0 then '"zendesk_organization"'
+            end
         ) as things
     from unified.customer_profiles as profile
     where profile.lifecycle <> 'internal'

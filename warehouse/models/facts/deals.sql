@@ -89,8 +89,10 @@ select
     blocker.issue_key as blocker_issue_key,
     blocker.feature_id as blocker_feature_id,
     case when priced.is_lost then coalesce(loss.issue_id, blocker.issue_id) end as loss_issue_id,
-    case when priced.is_lost and loss.issue_id is not null then loss.feature_id when priced.is_lost then blocker.feature_id end
-        as loss_feature_id,
+    case
+        when priced.is_lost and loss.issue_id is not null then loss.feature_id
+        when priced.is_lost then blocker.feature_id
+    end as loss_feature_id,
     deal.next_step,
     rtrim(place.url, '/') || '/' || deal.id as url
 from salesforce.opportunities as deal

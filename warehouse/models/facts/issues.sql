@@ -7,7 +7,8 @@
 -- issue_type text: Type of issue, such as Epic or Bug.
 -- is_feature boolean: Whether the type is one of those that the settings call features.
 -- is_bug boolean: Whether the type is Bug.
--- feature_id text: The feature it serves: itself, else the nearest of its parents (up to three levels up); null if none.
+-- feature_id text: The feature it serves: itself, else the nearest of its parents (up to three levels up); null if
+--   none.
 -- parent_id text: Id of the parent issue.
 -- project_key text: Key of the issue's project.
 -- product_area text: Product area, from the field that the settings name.
@@ -20,7 +21,8 @@
 -- assignee_name text: Name of the assignee.
 -- assignee_email text: E-mail address of the assignee; null if hidden.
 -- customer text: The customer who asked, as somebody typed it, from the field that the settings name.
--- customer_id text: That customer, if the field holds the id of its Salesforce account, or a name that no other one has.
+-- customer_id text: That customer, if the field holds the id of its Salesforce account, or a name that no other one
+--   has.
 -- created_at timestamp: When the issue was created (UTC).
 -- updated_at timestamp: When the issue was last changed (UTC).
 -- resolved_at timestamp: When the issue was resolved (UTC); null while it is not.
@@ -124,8 +126,10 @@ select
     json_extract_string(cast(issue.fix_versions as json), '$[0].name') as fix_version,
     cast(nullif(json_extract_string(cast(issue.fix_versions as json), '$[0].releaseDate'), '') as date) as release_date,
     -- To the second: below that, the two databases' floating point differs.
-    (cast(epoch(date_trunc('second', timed.done_at)) as double) - cast(epoch(date_trunc('second', issue.created)) as double))
-    / 86400 as lead_time_days,
+    (
+        cast(epoch(date_trunc('second', timed.done_at)) as double)
+        - cast(epoch(date_trunc('second', issue.created)) as double)
+    ) / 86400 as lead_time_days,
     rtrim(place.url, '/') || '/browse/' || issue.key as url
 from jira.issues as issue
 join ancestry on ancestry.id = issue.id

@@ -5,7 +5,8 @@
 -- record_id text: Id of the record.
 -- column_name text: The field: blocking_feature or loss_reason of a deal, feature of a ticket.
 -- value text: What stands in the field.
--- issue_id text: The issue that is meant, by a key it has or had, its address, or the settings; null if that names none.
+-- issue_id text: The issue that is meant, by a key it has or had, its address, or the settings; null if that names
+--   none.
 -- issue_key text: Key of that issue.
 -- feature_id text: The feature that the issue serves; null if none.
 with filled as (

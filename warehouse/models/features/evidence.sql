@@ -11,7 +11,8 @@
 -- customer_id text: The customer who speaks; null if unknown.
 -- feature_id text: The feature; null while it is not linked to one.
 -- issue_id text: The issue by which it is linked to the feature.
--- link_method text: field (of the deal or ticket), issue_link (a link or a parent), declared or key_in_text; null if not linked.
+-- link_method text: field (of the deal or ticket), issue_link (a link or a parent), declared or key_in_text; null if
+--   not linked.
 -- link_confidence double: How sure the link is: field and declared 1, issue_link 0.9, key_in_text 0.7.
 -- paying_at_time boolean: Whether the customer had a won term then; null if unknown or before its first deal.
 -- severity text: critical (blocks an open deal, or urgent), important (high priority, or a lost deal) or nice.
@@ -112,7 +113,8 @@ with items as (
         issue.url,
         'issue' as kind,
         issue.customer_id,
-        case lower(issue.priority) when 'highest' then 'critical' when 'high' then 'important' else 'nice' end as severity,
+        case lower(issue.priority) when 'highest' then 'critical' when 'high' then 'important' else 'nice' end
+            as severity,
         left(issue.summary, 200) as quote,
         issue.created_at as occurred_at,
         cast(issue.created_at at time zone clock.timezone as date) as occurred_on,

@@ -9,7 +9,8 @@
 -- owner text: Name of the issue's assignee; null if there is none.
 -- owner_email text: E-mail address of that person; null if hidden.
 -- requested_at timestamp: When the issue was created (UTC).
--- shipped_at timestamp: Day on which its first version was released, else the last change into done (UTC); null unless shipped.
+-- shipped_at timestamp: Day on which its first version was released, else the last change into done (UTC); null unless
+--   shipped.
 -- target_date date: Due date, else the day on which its first version is to be released.
 -- lead_time_days double: Days from creation to the last change into done, shipped or declined; null if not done.
 with placed as (

@@ -10,16 +10,19 @@
 -- owner text: Name of the issue's assignee; null if there is none.
 -- owner_email text: E-mail address of that person; null if hidden.
 -- requested_at timestamp: When the issue was created (UTC).
--- shipped_at timestamp: Day on which its first version was released, else the last change into done (UTC); null unless shipped.
+-- shipped_at timestamp: Day on which its first version was released, else the last change into done (UTC); null unless
+--   shipped.
 -- target_date date: Due date, else the day on which its first version is to be released.
 -- lead_time_days double: Days from creation to the last change into done, shipped or declined; null if not done.
 -- customers_requesting integer: Customers with active evidence, paying or not.
 -- paying_requesting integer: Those of them that pay now.
 -- prospects_requesting integer: Those of them that are prospects now.
 -- arr_requesting decimal: Sum of the known arr of paying_requesting, in the reporting currency; null if none is known.
--- arr_at_risk decimal: Of that, arr of customers with critical evidence, or important evidence and a renewal due within the
+-- arr_at_risk decimal: Of that, arr of customers with critical evidence, or important evidence and a renewal due within
+--   the
 --   set days (until health is measured).
--- pipeline_blocked decimal: Sum of the known amounts of open deals whose blocker is this feature; null if none is known.
+-- pipeline_blocked decimal: Sum of the known amounts of open deals whose blocker is this feature; null if none is
+--   known.
 -- pipeline_blocked_weighted decimal: The same by amount × probability / 100.
 -- lost_to_gap_12m decimal: Sum of the known amounts of deals lost within 12 months for lack of this feature.
 -- survival_rate double: Won / (won + lost) among closed deals that named it, 0 to 1; null if none did.
