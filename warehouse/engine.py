@@ -200,7 +200,9 @@ def verbatim(sql: str) -> sa.TextClause:
 def insert(connection: sa.Connection, schema: str, table: str, rows: pa.Table) -> None:
     """Adds Arrow rows to a table inside the connection's own transaction, column by column name."""
     if connection.dialect.name == "duckdb":
-        bulk = _DuckDBBulk(driver(connection))
+        inner = driver(connection)
+        inner.complete()  # a result of which only the first row was wanted would still hold the connection
+        bulk = _DuckDBBulk(inner)
         bulk.append(schema, table, rows)
         bulk.close()
         return
