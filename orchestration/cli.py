@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,10 +115,13 @@ def run_refresh(accept: Sequence[str] = (), *, verbose: bool = False) -> Outcome
 def finish(outcomes: Sequence[Outcome]) -> None:
     """Says what failed, one line each, and ends with a code that says whether anything did."""
     for outcome in outcomes:
+        reasons: dict[str, list[str]] = {}
         for name, reason in outcome.failures.items():
-            complain(f"{name}: {reason}")
+            reasons.setdefault(reason, []).append(name)
+        for reason, names in reasons.items():
+            complain(f"{', '.join(names)}: {reason}")
         if outcome.skipped:
-            complain(f"Not rebuilt, since they build on what failed: {', '.join(outcome.skipped)}")
+            complain(f"Not rebuilt, since they build on it: {', '.join(outcome.skipped)}")
     if not all(outcome.succeeded for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -146,7 +149,7 @@ def _execute(job: str, title: str, config: dict[str, Any] | None = None, *, verb
 @contextmanager
 def _spinner(title: str, *, quiet: bool = False) -> Iterator[Any]:
     if quiet or not err.is_terminal:
-        yield lambda text: None
+        yield lambda _: None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as shown:
@@ -252,7 +255,7 @@ def check() -> None:
 
 def _check_tool(tool: settings.Tool) -> bool:
     if tool.off:
-        out.print(f"[dim]–[/dim] {tool.name}: off, none of its variables are set")
+        out.print(f"[dim]-[/dim] {tool.name}: off, none of its variables are set")
         return True
     well = True
     try:
@@ -333,7 +336,7 @@ def dev(
             "-p",
             str(port),
         ]
-        raise typer.Exit(_until_interrupted(subprocess.Popen(command, cwd=ROOT)))
+        raise typer.Exit(_until_interrupted(subprocess.Popen(command, cwd=ROOT)))  # noqa: S603, all of it is ours
 
 
 def _until_interrupted(process: subprocess.Popen[bytes]) -> int:
@@ -344,10 +347,8 @@ def _until_interrupted(process: subprocess.Popen[bytes]) -> int:
 
 
 def _wait() -> None:
-    try:
+    with suppress(KeyboardInterrupt):
         signal.pause()
-    except KeyboardInterrupt:
-        pass
 
 
 def main() -> None:

@@ -118,13 +118,9 @@ TOOLS: Mapping[str, type[ToolSection]] = {section.tool: section for section in (
 
 class Night(Section):
     starts: TimeOfDay = Field(default=time(2), description="When the tools are read, in the time zone above")
-    refresh_after_hours: Count = Field(
-        default=4, description="The tables are rebuilt when all reads ended, at the latest then"
-    )
+    refresh_after_hours: Count = Field(default=4, description="The tables are rebuilt when all reads ended, at the latest then")
     read_minutes: Count = Field(default=120, description="How long one read may take")
-    retries: int = Field(
-        default=2, ge=0, description="How often a read that failed for a passing reason is tried again"
-    )
+    retries: int = Field(default=2, ge=0, description="How often a read that failed for a passing reason is tried again")
 
 
 class Customers(Section):
@@ -133,17 +129,13 @@ class Customers(Section):
         description="Segment → the annual recurring revenue it starts from",
     )
     internal_domains: list[str] = Field(default=[], description="Our own domains: who writes from them is no customer")
-    shared_domains: list[str] = Field(
-        default=[], description="Domains that several companies share, so that they join nobody"
-    )
+    shared_domains: list[str] = Field(default=[], description="Domains that several companies share, so that they join nobody")
     renewal_days: Count = Field(default=90, description="A renewal is near from so many days before it")
 
 
 class Features(Section):
     types: list[str] = Field(default=["Epic", "Idea", "New Feature"], description="Jira issue types that are features")
-    values: dict[str, str] = Field(
-        default={}, description="A field's value that means a feature → the key of its Jira issue"
-    )
+    values: dict[str, str] = Field(default={}, description="A field's value that means a feature → the key of its Jira issue")
     declined_resolutions: list[str] = Field(
         default=["Won't Do", "Declined", "Won't Fix"], description="Jira resolutions by which a feature is declined"
     )
@@ -158,12 +150,8 @@ class Escalations(Section):
 class Gaps(Section):
     fresh_hours: Count = Field(default=26, description="A read that ended well so long ago still counts as fresh")
     late_critical_hours: Count = Field(default=24, description="A source that is late for longer is critical")
-    blocker_close_days: Count = Field(
-        default=60, description="A blocked deal that closes within so many days is critical"
-    )
-    organization_ticket_days: Count = Field(
-        default=90, description="An organization with a ticket since then is active"
-    )
+    blocker_close_days: Count = Field(default=60, description="A blocked deal that closes within so many days is critical")
+    organization_ticket_days: Count = Field(default=90, description="An organization with a ticket since then is active")
 
 
 class Publish(Section):
@@ -171,9 +159,7 @@ class Publish(Section):
 
 
 class WarehouseSection(Section):
-    wait_minutes: Count = Field(
-        default=15, description="How long to wait while another process writes to the warehouse"
-    )
+    wait_minutes: Count = Field(default=15, description="How long to wait while another process writes to the warehouse")
 
 
 class Config(Section):

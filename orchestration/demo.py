@@ -6,6 +6,7 @@ itself (connectors.sandbox) or anything that a real run does differently, for no
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -59,9 +60,9 @@ def stand_ins() -> Iterator[Running]:
         try:
             running = stack.enter_context(serve(World(), PORTS))
         except OSError as error:
-            ports = f"{PORTS[0]} to {PORTS[-1]}"
+            ports, reason = f"{PORTS[0]} to {PORTS[-1]}", os.strerror(error.errno or 0).lower()
             raise SettingsError(
-                f"The stand-ins need this machine's ports {ports} ({error.strerror}): end the other demo or sandbox first"
+                f"The stand-ins need this machine's ports {ports} ({reason}): end the other demo or sandbox first"
             ) from None
         yield running
 

@@ -22,7 +22,7 @@ from orchestration.settings import Settings
 from warehouse.publish import copy
 
 SECONDS = 60
-MEMORY = "2GB"
+LOCKED: Mapping[str, Any] = {"enable_external_access": False, "memory_limit": "2GB"}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet run a cell
 
 
@@ -69,14 +69,9 @@ def one_select(sql: str, dialect: str) -> str:
 def _ask_copy(file: Path, statement: str, parameters: Mapping[str, Any]) -> Answer:
     if not file.exists():
         raise QueryError("There are no tables yet: run fullpicture sync and fullpicture refresh first.")
-    locked: dict[str, Any] = {
-        "enable_external_access": False,
-        "lock_configuration": True,
-        "memory_limit": MEMORY,
-        "TimeZone": "UTC",
-    }
     try:
-        with duckdb.connect(str(file), read_only=True, config=locked) as connection:
+        with duckdb.connect(str(file), read_only=True, config=dict(LOCKED)) as connection:
+            connection.execute("set timezone = 'UTC'; set lock_configuration = true")
             cursor = connection.execute(statement, dict(parameters))
             return Answer([column[0] for column in cursor.description or []], cursor.fetchall())
     except duckdb.Error as error:

@@ -44,7 +44,7 @@ class Table:
 
 @dataclass
 class Outcome:
-    """What came of one run. `failures`: asset or step → one line that says why."""
+    """What came of one run. `failures`: step → one line that says why; `skipped`: steps that build on those."""
 
     job: str
     succeeded: bool
@@ -74,15 +74,16 @@ def execute(job: str, *, config: Mapping[str, Any] | None = None, verbose: bool 
     level = "INFO" if verbose else "CRITICAL"
     run_config = {**(config or {}), "loggers": {"console": {"config": {"log_level": level}}}}
     with _quiet(verbose), dg.DagsterInstance.get() as instance:
-        result = (
-            definitions()
-            .resolve_job_def(job)
-            .execute_in_process(instance=instance, run_config=run_config, tags={TRIGGER: "cli"}, raise_on_error=False)
+        definition = definitions().resolve_job_def(job)
+        result = definition.execute_in_process(
+            instance=instance, run_config=run_config, tags={TRIGGER: "cli"}, raise_on_error=False
         )
         record = instance.get_run_record_by_id(result.run_id)
     seconds = (record.end_time or 0) - (record.start_time or 0) if record else 0.0
     outcome = Outcome(job, result.success, seconds, result.run_id)
     _read(result.all_events, outcome)
+    ended = {event.step_key for event in result.all_events if event.is_step_success or event.is_step_failure}
+    outcome.skipped = [_shown(node.name) for node in definition.nodes if node.name not in ended]
     return outcome
 
 
@@ -94,8 +95,6 @@ def _read(events: Sequence[dg.DagsterEvent], outcome: Outcome) -> None:
             outcome.tables.append(Table("/".join(made.asset_key.path), values))
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
             outcome.failures[_shown(event.step_key)] = _reason(event.step_failure_data)
-        elif event.event_type == dg.DagsterEventType.STEP_SKIPPED:
-            outcome.skipped.append(_shown(event.step_key))
     if not outcome.succeeded and not outcome.failures:
         last = next(event for event in reversed(events) if event.is_failure)
         outcome.failures[outcome.job] = _innermost(getattr(last.event_specific_data, "error", None))

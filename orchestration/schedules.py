@@ -98,9 +98,7 @@ def refresh_when_synced(context: dg.SensorEvaluationContext) -> dg.RunRequest | 
     return dg.SkipReason(f"No sync of {nights[0]} has started yet.")
 
 
-def _decide(
-    night: str, syncs: Sequence[dg.RunRecord], now: datetime, patience: timedelta
-) -> dg.RunRequest | dg.SkipReason:
+def _decide(night: str, syncs: Sequence[dg.RunRecord], now: datetime, patience: timedelta) -> dg.RunRequest | dg.SkipReason:
     started = min(record.create_timestamp for record in syncs)
     waiting = sorted(record.dagster_run.job_name for record in syncs if not record.dagster_run.is_finished)
     settled = now - max(record.create_timestamp for record in syncs) > ALL_STARTED

@@ -174,9 +174,7 @@ def _clock(env: Mapping[str, str]) -> datetime:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise SettingsError(
-            f"FULLPICTURE_NOW is {text!r}: it must be a moment with its zone, such as 2026-11-02T04:00:00Z"
-        )
+        raise SettingsError(f"FULLPICTURE_NOW is {text!r}: it must be a moment with its zone, such as 2026-11-02T04:00:00Z")
     return moment.astimezone(UTC)
 
 
@@ -187,15 +185,11 @@ def _safe_address(variable: str, url: str) -> None:
     except ValueError:
         host, parts = None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(
-            f"{variable} must be an address such as https://{variable.split('_')[0].lower()}.example.com"
-        )
+        raise SettingsError(f"{variable} must be an address such as https://{variable.split('_')[0].lower()}.example.com")
     if parts.username or parts.password:
         raise SettingsError(f"{variable} must hold no user name and no password: they have variables of their own")
     if parts.scheme == "http" and not _loopback(host):
-        raise SettingsError(
-            f"{variable} is http://{host}: use https (plain http is for this machine's own addresses only)"
-        )
+        raise SettingsError(f"{variable} is http://{host}: use https (plain http is for this machine's own addresses only)")
 
 
 def _loopback(host: str) -> bool:

@@ -54,7 +54,7 @@ class Tools(dg.ConfigurableResource[Any]):
     _connectors: dict[str, Connector | Exception] = PrivateAttr(default_factory=dict)
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002, Dagster's
         with ExitStack() as self._stack:
             yield self
 
@@ -95,26 +95,22 @@ def assets() -> list[dg.AssetsDefinition]:
 def _asset(section: type[ToolSection], read: Read, night: Night) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{section.tool}__{read.name}",
-        specs=[_spec(section, stream) for stream in read.streams],
+        specs=[_spec(stream) for stream in read.streams],
         check_specs=[no_rejected_records(stream) for stream in read.streams],
         retry_policy=dg.RetryPolicy(
             max_retries=night.retries, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
         ),
     )
-    def loaded(
-        context: dg.AssetExecutionContext, tools: Tools
-    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    def loaded(context: dg.AssetExecutionContext, tools: Tools) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         report, requests = _attempt(context, tools, section.tool, read, night.retries)
         for stream in read.streams:
-            yield dg.MaterializeResult(
-                asset_key=[stream.tool, stream.name], metadata=_metadata(stream, report, requests)
-            )
+            yield dg.MaterializeResult(asset_key=[stream.tool, stream.name], metadata=_metadata(stream, report, requests))
             yield rejected_result(stream, report.rejected)
 
     return loaded
 
 
-def _spec(section: type[ToolSection], stream: Stream) -> dg.AssetSpec:
+def _spec(stream: Stream) -> dg.AssetSpec:
     return dg.AssetSpec(
         key=[stream.tool, stream.name],
         group_name=stream.tool,

@@ -40,7 +40,7 @@ class Refresh(dg.ConfigurableResource[Any]):
     _warehouse: Warehouse | Exception | None = PrivateAttr(default=None)
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002, Dagster's
         with ExitStack() as self._stack:
             yield self
 
@@ -118,7 +118,7 @@ def _table(model: Model) -> dg.AssetsDefinition:
             "sql": dg.MetadataValue.md(f"```sql\n{model.select.text}\n```"),
         },
     )
-    def built(context: dg.AssetExecutionContext, refresh: Refresh) -> Iterator[Any]:
+    def built(refresh: Refresh) -> Iterator[Any]:
         warehouse = refresh.warehouse
         progress.tell(model.full_name)
         try:
@@ -127,9 +127,7 @@ def _table(model: Model) -> dg.AssetsDefinition:
         except CheckFailed as failed:
             yield from checks.table_results(model, failed.build)
             raise dg.Failure(str(failed), allow_retries=False) from None
-        yield dg.MaterializeResult(
-            metadata={"dagster/row_count": build.rows, "dagster/column_lineage": _lineage(build)}
-        )
+        yield dg.MaterializeResult(metadata={"dagster/row_count": build.rows, "dagster/column_lineage": _lineage(build)})
         yield from checks.table_results(model, build)
 
     return built
@@ -192,10 +190,7 @@ def _gaps(rules: Sequence[Rule]) -> dg.AssetsDefinition:
         progress.tell("unified.gaps")
         with warehouse.begin("review the gaps") as connection:
             reports = gaps.review(connection, context.run.run_id, rules)
-        counts = {
-            name: sum(getattr(report, name) for report in reports)
-            for name in ("open", "opened", "resolved", "reopened")
-        }
+        counts = {name: sum(getattr(report, name) for report in reports) for name in ("open", "opened", "resolved", "reopened")}
         yield dg.MaterializeResult(asset_key=GAPS, metadata=counts)
         yield dg.MaterializeResult(asset_key=GAP_EVENTS)
         for report in reports:
@@ -222,9 +217,7 @@ def _copy(library: Models) -> dg.AssetsDefinition:
         progress.tell("the published copy")
         path = copy.publish(warehouse, refresh.settings.published, include_raw=refresh.settings.config.publish.raw)
         if path is None:
-            return dg.MaterializeResult(
-                metadata={"note": "PostgreSQL needs no copy: readers have the views of unified."}
-            )
+            return dg.MaterializeResult(metadata={"note": "PostgreSQL needs no copy: readers have the views of unified."})
         return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(path), "bytes": path.stat().st_size})
 
     return published

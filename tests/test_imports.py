@@ -46,11 +46,7 @@ def test_only_orchestration_reads_the_environment() -> None:
     for room in ("connectors", "warehouse"):
         for path in sources(room):
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            reads = [
-                node
-                for node in ast.walk(tree)
-                if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
-            ]
+            reads = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")]
             assert not reads, f"{path.relative_to(ROOT)} reads the environment"
 
 
@@ -65,16 +61,12 @@ def test_within_orchestration_only_the_settings_read_it() -> None:
 
 
 def test_the_stand_ins_are_for_the_demo_alone() -> None:
-    elsewhere = [
-        path for room in ROOMS for path in sources(room) if "sandbox" not in path.parts and path.name != "demo.py"
-    ]
+    elsewhere = [path for room in ROOMS for path in sources(room) if "sandbox" not in path.parts and path.name != "demo.py"]
     assert [path for path in elsewhere for name in imports(path) if "connectors.sandbox" in name] == []
 
 
 def test_zenpy_whose_licence_binds_whoever_distributes_it_is_imported_in_one_file() -> None:
-    users = [
-        path.name for room in ROOMS for path in sources(room) if any(n.split(".")[0] == "zenpy" for n in imports(path))
-    ]
+    users = [path.name for room in ROOMS for path in sources(room) if any(n.split(".")[0] == "zenpy" for n in imports(path))]
     assert users == ["zendesk.py"]
 
 

@@ -79,12 +79,12 @@ def test_a_file_that_is_no_settings_file_says_where(tmp_path: Path, text: str, m
 
 
 def test_a_settings_file_that_is_named_but_absent_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="cannot be read: No such file or directory .set by FULLPICTURE_CONFIG."):
+    with pytest.raises(SettingsError, match=r"cannot be read: No such file or directory .set by FULLPICTURE_CONFIG."):
         settings.load({"FULLPICTURE_CONFIG": str(tmp_path / "absent.yaml")})
 
 
 def test_two_wrong_keys_are_named_in_one_go(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="timezon is not.*; fullpicture.yaml: curency is not"):
+    with pytest.raises(SettingsError, match=r"timezon is not.*; fullpicture.yaml: curency is not"):
         settings.load(written(tmp_path, "timezon: UTC\ncurency: USD"))
 
 
@@ -97,14 +97,12 @@ def test_an_hour_without_quotes_is_understood(tmp_path: Path) -> None:
 
 
 def test_a_tool_with_some_variables_names_those_that_are_missing() -> None:
-    tool = settings.load({"SALESFORCE_URL": "https://acme.my.salesforce.com", "SALESFORCE_CLIENT_ID": "x"}).tool(
-        "salesforce"
-    )
+    tool = settings.load({"SALESFORCE_URL": "https://acme.my.salesforce.com", "SALESFORCE_CLIENT_ID": "x"}).tool("salesforce")
     assert not tool.off
     with pytest.raises(SettingsError) as raised:
         tool.connector()
     assert str(raised.value) == (
-        "Salesforce is only half set: set SALESFORCE_CLIENT_SECRET too, or unset SALESFORCE_URL and SALESFORCE_CLIENT_ID"  # noqa: E501
+        "Salesforce is only half set: set SALESFORCE_CLIENT_SECRET too, or unset SALESFORCE_URL and SALESFORCE_CLIENT_ID"
     )
 
 
@@ -159,7 +157,7 @@ def test_a_key_file_that_is_not_there_is_named_with_its_variable() -> None:
 
 
 def test_an_unknown_tool_names_the_nearest() -> None:
-    with pytest.raises(SettingsError, match="zendesc is not a tool; did you mean zendesk?"):
+    with pytest.raises(SettingsError, match=r"zendesc is not a tool; did you mean zendesk\?"):
         settings.load({}).tool("zendesc")
 
 
