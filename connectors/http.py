@@ -98,9 +98,7 @@ VERDICTS: Mapping[int | str, Verdict] = {
     "client": Verdict(False, "the request is refused. Update fullpicture"),
     "server": Verdict(True, "the vendor has a fault of its own"),
     "unreachable": Verdict(True, "the host cannot be reached. Check {url_variable} and the network"),
-    "certificate": Verdict(
-        False, "the host's certificate is not trusted. Check {url_variable} and the network's proxy"
-    ),
+    "certificate": Verdict(False, "the host's certificate is not trusted. Check {url_variable} and the network's proxy"),
     "slow": Verdict(True, "no reply in time"),
     "cut off": Verdict(True, "it was cut off"),
     "not JSON": Verdict(True, "it should be JSON. Check that {url_variable} is the address of {tool} itself"),
@@ -122,7 +120,7 @@ class Login(AuthBase):
     def secrets(self) -> tuple[str, ...]:
         return ()
 
-    def renew(self, request: PreparedRequest) -> bool:
+    def renew(self, request: PreparedRequest) -> bool:  # noqa: ARG002
         """After `request` was refused: True if it is worth sending again with a new token."""
         return False
 
@@ -172,7 +170,7 @@ class Gate(HTTPAdapter):
         login: Login | None = None,
         *,
         patience: Patience | None = None,
-        bucket: Callable[[str], str] = lambda path: "",
+        bucket: Callable[[str], str] = lambda _: "",
         verdicts: Mapping[int | str, Verdict] = VERDICTS,
         secrets: Callable[[], tuple[str, ...]] | None = None,
     ) -> None:
@@ -286,7 +284,7 @@ class Gate(HTTPAdapter):
         if fault.wait is not None:
             return fault.wait
         backed_off = min(self.patience.first_wait * 2.0 ** (tries - 1), self.patience.longest_wait)
-        return backed_off * random.uniform(0.5, 1.0)
+        return backed_off * random.uniform(0.5, 1.0)  # noqa: S311  (no secret)
 
     def _error(self, request: PreparedRequest, fault: _Fault) -> SourceError:
         site = self.site

@@ -43,24 +43,24 @@ class _Id(msgspec.Struct):
     id: str
 
 
-class _Found(msgspec.Struct):
+class _Found(msgspec.Struct, rename="camel"):
     issues: list[_Id]
-    nextPageToken: str | None = None
+    next_page_token: str | None = None
 
 
-class _Failure(msgspec.Struct):
+class _Failure(msgspec.Struct, rename="camel"):
     id: str | int | None = None
-    errorMessage: str | None = None
+    error_message: str | None = None
 
 
-class _Bodies(msgspec.Struct):
+class _Bodies(msgspec.Struct, rename="camel"):
     issues: Raw
-    issueErrors: list[_Failure] = []
+    issue_errors: list[_Failure] = []
 
 
-class _Projects(msgspec.Struct):
+class _Projects(msgspec.Struct, rename="camel"):
     values: Raw
-    isLast: bool
+    is_last: bool
 
 
 class _Field(msgspec.Struct):
@@ -94,9 +94,7 @@ class Jira(HttpConnector):
             login = Bearer(secret("JIRA_ACCESS_TOKEN", access_token))
         else:
             raise SourceError("Set JIRA_EMAIL and JIRA_API_TOKEN, or JIRA_ACCESS_TOKEN.")
-        self.gate = Gate(
-            site, login, patience=patience, bucket=lambda path: path
-        )  # Jira limits each endpoint by itself
+        self.gate = Gate(site, login, patience=patience, bucket=lambda path: path)  # Jira limits each endpoint by itself
         self._mapped = (fields or {}).get("issues", {})
         self._concurrency = concurrency
 
@@ -159,7 +157,7 @@ class Jira(HttpConnector):
             response = self._get("project/search", asked)
             page = self.decoded(response, _Projects)
             read = len(msgspec.json.decode(page.values, type=list[Raw]))
-            start, ended = start + read, page.isLast or not read
+            start, ended = start + read, page.is_last or not read
             yield page.values, ended, response
 
     def _fields(self) -> Iterator[tuple[bytes, bool, Response]]:
@@ -171,10 +169,10 @@ class Jira(HttpConnector):
     def _issues(self, cursor: Cursor | None) -> Iterator[Batch]:
         zone = self._zone()
         decoder = self._decoder()
-        until = _on_the_minute(self.gate.clock - _MARGIN, zone)
+        until = on_the_minute(self.gate.clock - _MARGIN, zone)
         unread: dict[int, str] = {}
         for window, after in windows(cursor, until, _LOOK_BACK):
-            ids = [id for id in self._ids(_jql(window, zone)) if after is None or id > int(after)]
+            ids = [issue_id for issue_id in self._ids(_jql(window, zone)) if after is None or issue_id > int(after)]
             for last, pages in self._batched(decoder, ids, unread):
                 table = pa.concat_tables(page.table for page in pages)
                 rejects = tuple(reject for page in pages for reject in page.rejects)
@@ -186,7 +184,7 @@ class Jira(HttpConnector):
                 f"user of {self.gate.site.login} browse the projects again; trying again will not help."
             )
         exist = {"issues": rows.keys(_STREAMS["issues"], {"id": list(map(str, present))})}
-        rejects = tuple(_unread(id, why) for id, why in unread.items() if id in set(present))
+        rejects = tuple(_unread(issue_id, why) for issue_id, why in unread.items() if issue_id in set(present))
         yield Batch({**window.done(), "issues": len(present)}, {}, rejects, exist, window.until)
 
     def _ids(self, jql: str) -> list[int]:
@@ -196,9 +194,9 @@ class Jira(HttpConnector):
         while True:
             found = self.decoded(self._get("search/jql", asked), _Found)
             ids += [int(issue.id) for issue in found.issues]
-            if found.nextPageToken in (None, asked.get("nextPageToken")):
+            if found.next_page_token in (None, asked.get("nextPageToken")):
                 return sorted(set(ids))
-            asked["nextPageToken"] = found.nextPageToken
+            asked["nextPageToken"] = found.next_page_token
 
     def _batched(
         self, decoder: rows.Decoder, ids: Sequence[int], unread: dict[int, str]
@@ -208,7 +206,7 @@ class Jira(HttpConnector):
         for asked, response in self._bodies(ids):
             bodies = self.decoded(response, _Bodies)
             pages.append(self._page(decoder, bodies.issues, response))
-            for failure in bodies.issueErrors:
+            for failure in bodies.issue_errors:
                 pages += self._again(decoder, failure, unread)
             if len(pages) >= _BATCH or asked[-1] == ids[-1]:
                 yield asked[-1], pages
@@ -239,15 +237,15 @@ class Jira(HttpConnector):
         """One more try for an issue that Jira could not give in a large reply, or that was deleted meanwhile."""
         if not str(failure.id).isdigit():
             return []
-        id = int(str(failure.id))
-        response = self._fetch([id])
+        issue_id = int(str(failure.id))
+        response = self._fetch([issue_id])
         bodies = self.decoded(response, _Bodies)
-        if bodies.issueErrors:
-            unread[id] = bodies.issueErrors[0].errorMessage or "no reason given"
+        if bodies.issue_errors:
+            unread[issue_id] = bodies.issue_errors[0].error_message or "no reason given"
         return [self._page(decoder, bodies.issues, response)]
 
     def _decoder(self) -> rows.Decoder:
-        sources = {column: f"fields.{id}" for column, id in self._field_ids().items()}
+        sources = {column: f"fields.{field}" for column, field in self._field_ids().items()}
         values = {"description_text": adf.plain, **dict.fromkeys(sources, chosen)}
         return rows.Decoder(_STREAMS["issues"], sources=sources, values=values, drop=_WRAPPING)
 
@@ -273,9 +271,7 @@ class Jira(HttpConnector):
         try:
             return ZoneInfo(name or "UTC")
         except (ZoneInfoNotFoundError, ValueError):
-            raise SourceError(
-                f"The time zone {name} of the Jira user is not known here. Set it to another one."
-            ) from None
+            raise SourceError(f"The time zone {name} of the Jira user is not known here. Set it to another one.") from None
 
     # check ----------------------------------------------------------------------------------------------------------
 
@@ -288,9 +284,7 @@ class Jira(HttpConnector):
 
     def _known_fields(self) -> str:
         missing = [wanted for column, wanted in self._mapped.items() if column not in self._field_ids()]
-        return "can be read" + (
-            f", except {', '.join(missing)}: hidden from this user, or not there" if missing else ""
-        )
+        return "can be read" + (f", except {', '.join(missing)}: hidden from this user, or not there" if missing else "")
 
     def _count(self) -> int:
         bounded = _EVERYTHING.partition(" ORDER")[0]
@@ -317,11 +311,11 @@ def _archived_or_not(table: pa.Table) -> pa.Table:
     return table.set_column(place, "archived", pc.fill_null(table["archived"], False))
 
 
-def _unread(id: int, why: str) -> Reject:
-    return Reject("issues", str(id), None, f"the record could not be fetched: {why}", f'{{"id":"{id}"}}')
+def _unread(issue_id: int, why: str) -> Reject:
+    return Reject("issues", str(issue_id), None, f"the record could not be fetched: {why}", f'{{"id":"{issue_id}"}}')
 
 
-def _on_the_minute(moment: datetime, zone: ZoneInfo) -> datetime:
+def on_the_minute(moment: datetime, zone: ZoneInfo) -> datetime:
     """The last full minute up to a moment that the user's clock shows only once: when summer time ends, JQL cannot tell
     the repeated hour from the first."""
     moment = moment.replace(second=0, microsecond=0)
@@ -333,7 +327,5 @@ def _on_the_minute(moment: datetime, zone: ZoneInfo) -> datetime:
 def _jql(window: Window, zone: ZoneInfo) -> str:
     if window.since is None:
         return _EVERYTHING
-    since, until = (
-        f"{_on_the_minute(moment, zone).astimezone(zone):%Y-%m-%d %H:%M}" for moment in (window.since, window.until)
-    )
+    since, until = (f"{on_the_minute(moment, zone).astimezone(zone):%Y-%m-%d %H:%M}" for moment in (window.since, window.until))
     return f'updated >= "{since}" AND updated < "{until}" ORDER BY created ASC'

@@ -316,9 +316,7 @@ def _one_text(raw: Raw) -> str:
 
 def _one_integer(raw: Raw) -> int:
     value = msgspec.json.decode(raw)
-    if isinstance(value, bool | list | dict) or (
-        isinstance(value, str) and not re.fullmatch(r"-?\d{1,19}", value, re.A)
-    ):
+    if isinstance(value, bool | list | dict) or (isinstance(value, str) and not re.fullmatch(r"-?\d{1,19}", value, re.A)):
         raise Misfit("is no integer")
     if isinstance(value, float) and not value.is_integer():
         raise Misfit("is no integer but has decimals")

@@ -37,10 +37,10 @@ _UNREADABLE = ("address", "location", "base64")  # compound fields repeat their 
 _STREAMS = streams("salesforce")
 
 
-class _Page(msgspec.Struct):
+class _Page(msgspec.Struct, rename="camel"):
     records: Raw
     done: bool
-    nextRecordsUrl: str | None = None
+    next_records_url: str | None = None
 
 
 class Salesforce(HttpConnector):
@@ -68,8 +68,8 @@ class Salesforce(HttpConnector):
             client = secret("SALESFORCE_CLIENT_ID", client_id), secret("SALESFORCE_CLIENT_SECRET", client_secret)
             login = SalesforceClient(site, *client, patience=patience)
         elif client_id and username and private_key:
-            id, user = secret("SALESFORCE_CLIENT_ID", client_id), secret("SALESFORCE_USERNAME", username)
-            login = SalesforceJwt(site, id, user, private_key, patience=patience)
+            key, user = secret("SALESFORCE_CLIENT_ID", client_id), secret("SALESFORCE_USERNAME", username)
+            login = SalesforceJwt(site, key, user, private_key, patience=patience)
         else:
             raise SourceError(
                 "Set SALESFORCE_CLIENT_ID and either SALESFORCE_CLIENT_SECRET, or both SALESFORCE_USERNAME and "
@@ -83,9 +83,7 @@ class Salesforce(HttpConnector):
         fields = self._fields(OBJECTS[name])
         decoder = rows.Decoder(
             _STREAMS[name],
-            sources={
-                column: fields[wanted.lower()] for column, wanted in self._wanted(name) if wanted.lower() in fields
-            },
+            sources={column: fields[wanted.lower()] for column, wanted in self._wanted(name) if wanted.lower() in fields},
             drop=("attributes",),  # wrapping: the type and address of each record
             finish=_long_ids,
             deleted=rows.nothing_deleted if name == "users" else _deleted,
@@ -97,8 +95,8 @@ class Salesforce(HttpConnector):
     def check(self) -> Iterator[Finding]:
         login = self.tried("login", self._limits)
         yield login
-        for name, object in OBJECTS.items() if login.ok else ():
-            yield self.tried(name, partial(self._readable, name, object))
+        for name, sobject in OBJECTS.items() if login.ok else ():
+            yield self.tried(name, partial(self._readable, name, sobject))
 
     @cached_property
     def _client(self) -> Client:
@@ -107,18 +105,16 @@ class Salesforce(HttpConnector):
         )  # costs 0.2 s, and Dagster loads this module far more often than it reads
 
         # The gate puts the real token on each request, and renews it: a session id of the library's own would grow old.
-        client = Client(
-            session_id="-", instance_url=self.gate.site.url, session=self.gate.session(), version=API_VERSION
-        )
+        client = Client(session_id="-", instance_url=self.gate.site.url, session=self.gate.session(), version=API_VERSION)
         client.headers |= {"X-PrettyPrint": "0", "Sforce-Query-Options": "batchSize=2000"}
         return client
 
     def _get(self, address: str, parameters: Mapping[str, str] | None = None) -> Response:
         return self._client._call_salesforce("GET", urljoin(self._client.base_url, address), params=parameters)
 
-    def _fields(self, object: str) -> dict[str, str]:
+    def _fields(self, sobject: str) -> dict[str, str]:
         """The fields of an object that this user may see, by their name and label in lower case."""
-        described = msgspec.json.decode(self._get(f"sobjects/{object}/describe").content)["fields"]
+        described = msgspec.json.decode(self._get(f"sobjects/{sobject}/describe").content)["fields"]
         readable = [field for field in described if field["type"] not in _UNREADABLE]
         by_label = {str(field.get("label", "")).lower(): field["name"] for field in readable}
         return by_label | {field["name"].lower(): field["name"] for field in readable}
@@ -144,7 +140,7 @@ class Salesforce(HttpConnector):
             yield Batch(place, {name: page.table}, page.rejects, covered_until=window.until if ended else None)
 
     def _pages(
-        self, object: str, selects: list[str], conditions: Mapping[str, Any]
+        self, sobject: str, selects: list[str], conditions: Mapping[str, Any]
     ) -> Iterator[tuple[Raw | bytes, bool, Response]]:
         """Pages of records in the order of their ids, whether each is the last, and the reply it came in.
 
@@ -152,12 +148,12 @@ class Salesforce(HttpConnector):
         What changed between the two questions is left out: it belongs to the next window.
         """
         first, *others = selects
-        for page, response in self._query(object, first, conditions):
+        for page, response in self._query(sobject, first, conditions):
             if not others:
                 yield page.records, page.done, response
                 continue
             found = {bytes(each["Id"]): each for each in msgspec.json.decode(page.records, type=list[rows.Record])}
-            ids = [msgspec.json.decode(id) for id in found]
+            ids = [msgspec.json.decode(record_id) for record_id in found]
             between = {
                 **conditions,
                 "Id > {}": None,
@@ -167,22 +163,22 @@ class Salesforce(HttpConnector):
             for select in others if found else ():
                 more = chain.from_iterable(
                     msgspec.json.decode(rest.records, type=list[rows.Record])
-                    for rest, _ in self._query(object, select, between)
+                    for rest, _ in self._query(sobject, select, between)
                 )
                 answered = {bytes(each["Id"]): each for each in more}
-                found = {id: each | answered[id] for id, each in found.items() if id in answered}
+                found = {record_id: each | answered[record_id] for record_id, each in found.items() if record_id in answered}
             yield msgspec.json.encode(list(found.values())), page.done, response
 
-    def _query(self, object: str, select: str, conditions: Mapping[str, Any]) -> Iterator[tuple[_Page, Response]]:
+    def _query(self, sobject: str, select: str, conditions: Mapping[str, Any]) -> Iterator[tuple[_Page, Response]]:
         from simple_salesforce.format import format_soql
 
         where = " AND ".join(format_soql(text, value) for text, value in conditions.items() if value is not None)
-        soql = f"SELECT {select} FROM {object}{' WHERE ' + where if where else ''} ORDER BY Id"
+        soql = f"SELECT {select} FROM {sobject}{' WHERE ' + where if where else ''} ORDER BY Id"
         response = self._get("queryAll", {"q": soql})
         page = self.decoded(response, _Page)
         yield page, response
         while not page.done:
-            response = self._get(page.nextRecordsUrl or "")
+            response = self._get(page.next_records_url or "")
             page = self.decoded(response, _Page)
             yield page, response
 
@@ -190,8 +186,8 @@ class Salesforce(HttpConnector):
         limit = msgspec.json.decode(self._get("limits").content).get("DailyApiRequests", {})
         return f"works, {limit.get('Remaining')} of {limit.get('Max')} requests of the day left"
 
-    def _readable(self, name: str, object: str) -> str:
-        fields = self._fields(object)
+    def _readable(self, name: str, sobject: str) -> str:
+        fields = self._fields(sobject)
         hidden = sorted({wanted for _, wanted in self._wanted(name) if wanted.lower() not in fields})
         return "can be read" + (f", except {', '.join(hidden)}: hidden from this user, or not there" if hidden else "")
 
@@ -221,9 +217,9 @@ def _long_ids(table: pa.Table) -> pa.Table:
     return table
 
 
-def long_id(id: str | None) -> str | None:
+def long_id(record_id: str | None) -> str | None:
     """The 18 characters of an id: https://help.salesforce.com/s/articleView?id=000385585"""
-    if id is None or len(id) != 15:
-        return id
-    upper = ["".join("01"[letter.isascii() and letter.isupper()] for letter in id[at : at + 5]) for at in (0, 5, 10)]
-    return id + "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[int(bits[::-1], 2)] for bits in upper)
+    if record_id is None or len(record_id) != 15:
+        return record_id
+    upper = ["".join("01"[letter.isascii() and letter.isupper()] for letter in record_id[at : at + 5]) for at in (0, 5, 10)]
+    return record_id + "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[int(bits[::-1], 2)] for bits in upper)

@@ -22,9 +22,9 @@ class Window:
     since: datetime | None
     until: datetime
 
-    def reached(self, id: str | None) -> Cursor:
+    def reached(self, record_id: str | None) -> Cursor:
         """In the middle: everything up to this id has been read."""
-        return {"since": self.since and self.since.isoformat(), "until": self.until.isoformat(), "after": id}
+        return {"since": self.since and self.since.isoformat(), "until": self.until.isoformat(), "after": record_id}
 
     def done(self) -> Cursor:
         return {"until": self.until.isoformat()}

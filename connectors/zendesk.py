@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TOKENS_END = (
-    "Zendesk ends all API tokens on 2027-04-30. Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET before that day"
-)
+TOKENS_END = "Zendesk ends all API tokens on 2027-04-30. Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET before that day"
 _UNSETTLED = timedelta(minutes=1)  # the exports leave out what changed in the last minute
 _LOOK_BACK = 60  # seconds that a time export is read again, for what became visible late
 _STREAMS = streams("zendesk")
@@ -212,13 +210,13 @@ def _deleted_organizations(table: pa.Table) -> pa.ChunkedArray:
     return table["deleted_at"]
 
 
-def _custom_field(id: str) -> Callable[[Any], Any]:
+def _custom_field(field_id: str) -> Callable[[Any], Any]:
     """The value of one custom field out of the list of all; several chosen values stand side by side."""
 
     def value(custom_fields: Any) -> Any:
         if not isinstance(custom_fields, list):
             raise rows.Misfit("should be in a list of custom fields")
-        found = [each.get("value") for each in custom_fields if isinstance(each, dict) and str(each.get("id")) == id]
+        found = [each.get("value") for each in custom_fields if isinstance(each, dict) and str(each.get("id")) == field_id]
         chosen = found[0] if found else None
         return ", ".join(map(str, chosen)) if isinstance(chosen, list) else chosen
 
