@@ -22,6 +22,7 @@ _AGGREGATES = "count sum min max logicalor groupconcat filter window rownumber"
 ALLOWED = frozenset(" ".join((_STRUCTURE, _OPERATORS, _EXPRESSIONS, _TEXT, _JSON, _AGGREGATES)).split())
 
 BECAUSE: Mapping[str, str] = {
+    "now()": "Join settings.clock and use as_of: tables speak of one moment.",
     "currenttimestamp": "Join settings.clock and use as_of: tables speak of one moment.",
     "currentdate": "Join settings.clock and use today: tables speak of one day.",
     "argmax": "PostgreSQL has none; rank with row_number() and take the first.",

@@ -117,10 +117,20 @@ class Select:
         return qualify(self.tree.copy(), schema=dict(shape), dialect="duckdb", quote_identifiers=False)
 
     def _line(self, node: exp.Expr) -> int:
-        return next((int(n.meta["line"]) for n in node.walk() if "line" in n.meta), 1)
+        """The line of a node, else of the nearest one around it that has one."""
+        around: exp.Expr | None = node
+        while around is not None:
+            for part in around.walk():
+                if "line" in part.meta:
+                    return int(part.meta["line"])
+            around = around.parent
+        return 1
 
     def _line_of(self, name: str) -> int:
-        return next((int(i.meta["line"]) for i in self.tree.find_all(exp.Identifier) if i.name == name and "line" in i.meta), 1)
+        """Where a name stands: a bare one before one that says its table, since only bare ones are ambiguous."""
+        found = [i for i in self.tree.find_all(exp.Identifier) if i.name == name and "line" in i.meta]
+        found.sort(key=lambda i: bool(isinstance(i.parent, exp.Column) and i.parent.table))
+        return int(found[0].meta["line"]) if found else 1
 
 
 def _sources(root: Node) -> Iterator[str]:

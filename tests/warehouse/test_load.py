@@ -37,7 +37,9 @@ def test_values_arrive_as_they_were_sent(things: Warehouse) -> None:
     name = "a 'quoted' \"name\"; drop table zendesk.things; -- % :x \\ \n\t,漢字 \U0001f600"
     at = datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC)
 
-    loaded(things, batch([row(2**63 - 1, name, amount=pa.scalar("9999999999999999.99").cast(pa.decimal128(18, 2)).as_py(), at=at)]))
+    loaded(
+        things, batch([row(2**63 - 1, name, amount=pa.scalar("9999999999999999.99").cast(pa.decimal128(18, 2)).as_py(), at=at)])
+    )
 
     found = rows_of(things, 'select id, name, amount, "at", extra from zendesk.things')
     assert [(a, b, str(c), d, e) for a, b, c, d, e in found] == [(2**63 - 1, name, "9999999999999999.99", at, None)]
@@ -127,9 +129,7 @@ def test_a_read_that_breaks_keeps_what_was_committed_and_goes_on_from_there(
         raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError):
-        load.load(
-            things, tool="zendesk", read="things", host="h", run_id="r", tables={"things": THINGS}, batches=breaking()
-        )
+        load.load(things, tool="zendesk", read="things", host="h", run_id="r", tables={"things": THINGS}, batches=breaking())
 
     assert rows_of(things, "select id from zendesk.things order by id") == [(1,), (2,)]
     assert load.cursor(things, "zendesk", "things", "h") == {"night": 1}
@@ -148,9 +148,7 @@ def test_a_transaction_that_fails_leaves_neither_rows_nor_cursor(things: Warehou
 def test_every_run_leaves_its_record(things: Warehouse) -> None:
     loaded(things, batch([row(1), row(2)]))
     loaded(things, batch([row(1, "b", 2)], night=2, present=[1]))
-    load.record_failure(
-        things, tool="zendesk", read="things", run_id="r3", started_at=night(3), error="no answer", requests=4
-    )
+    load.record_failure(things, tool="zendesk", read="things", run_id="r3", started_at=night(3), error="no answer", requests=4)
 
     columns = "status, rows_inserted, rows_updated, rows_deleted, covered_until, requests, error"
     assert rows_of(things, f"select {columns} from sync.runs order by run_id desc, covered_until") == [
