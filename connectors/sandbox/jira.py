@@ -323,7 +323,7 @@ class Jira(Server):
             "expand": "description,lead,issueTypes,url,projectKeys,permissions,insight",
             "self": f"{self.base_url}{_API}/project/{project['id']}",
             "avatarUrls": {},
-            "entityId": f"00000000-0000-0000-0000-0000000{project['id']}",
+            "uuid": f"00000000-0000-0000-0000-0000000{project['id']}",
             "properties": {},
             **shown,
             **category,

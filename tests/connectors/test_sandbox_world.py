@@ -57,18 +57,18 @@ def test_a_number_makes_a_world_of_so_many_demos() -> None:
 
 def test_two_weeks_touch_records_of_every_kind_that_moves() -> None:
     world = World()
-    before = {kind: {id: msgspec.json.encode(record) for id, record in world.store(kind).items()} for kind in STORES}
+    before = {kind: {key: msgspec.json.encode(record) for key, record in world.store(kind).items()} for kind in STORES}
     world.advance(14)
     for kind in STORES:
         if kind in ("field", "group", "version", "jira_user"):
             continue
-        now = {id: msgspec.json.encode(record) for id, record in world.store(kind).items()}
-        assert any(now[id] != was for id, was in before[kind].items()), f"no {kind} changed"
+        now = {key: msgspec.json.encode(record) for key, record in world.store(kind).items()}
+        assert any(now[key] != was for key, was in before[kind].items()), f"no {kind} changed"
         assert now.keys() >= before[kind].keys(), f"a {kind} vanished from the world's memory"
     gone = {
         kind
         for kind in STORES
-        if any("_deleted_at" in world.store(kind)[id] and b"_deleted_at" not in was for id, was in before[kind].items())
+        if any("_deleted_at" in world.store(kind)[key] and b"_deleted_at" not in was for key, was in before[kind].items())
     }
     assert gone >= {"account", "contact", "opportunity", "issue", "ticket", "zendesk_user", "organization", "jira_link"}
     assert any(account["MasterRecordId"] for account in world.accounts.values() if account["Id"] in before["account"])
@@ -91,7 +91,7 @@ def test_nothing_carries_a_stamp_of_the_future() -> None:
 )
 def test_ids_of_salesforce_carry_the_right_checksum(short: str, long: str) -> None:
     assert salesforce_org.long_id(short) == long
-    assert all(salesforce_org.long_id(id[:15]) == id for id in World(size="tiny").accounts)
+    assert all(salesforce_org.long_id(key[:15]) == key for key in World(size="tiny").accounts)
 
 
 def test_a_won_deal_takes_its_probability_and_forecast_from_the_stage(world: World) -> None:
@@ -124,7 +124,7 @@ def test_a_merged_account_points_to_its_master_which_has_its_people(world: World
     world.merge("account", loser, winner)
     assert (world.accounts[loser]["IsDeleted"], world.accounts[loser]["MasterRecordId"]) == (True, winner)
     assert people
-    assert all(world.contacts[id]["AccountId"] == winner for id in people)
+    assert all(world.contacts[key]["AccountId"] == winner for key in people)
 
 
 def test_an_issue_that_is_done_is_resolved_and_reopening_clears_it(world: World) -> None:
