@@ -1,4 +1,4 @@
-"""Runs the three stand-ins over one world: in threads for tests and the demo, or in the foreground for a developer.
+"""Runs the three stand-ins over one world, in threads of this process.
 
 Here belong ports, threads and the variables that point a connector at them. Not here: anything that the vendors answer.
 """
@@ -6,12 +6,11 @@ Here belong ports, threads and the variables that point a connector at them. Not
 from __future__ import annotations
 
 import logging
-import shlex
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,14 +73,6 @@ def serve(world: World, ports: Sequence[int] | None = None) -> Iterator[Running]
             uvicorn_server.should_exit = uvicorn_server.force_exit = True
         for _, thread in listening:
             thread.join(timeout=5)
-
-
-def main(world: World, ports: Sequence[int] = PORTS) -> None:
-    """Serves until interrupted, and prints the variables in a shell's words."""
-    with serve(world, ports) as running:
-        print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in running.environment.items()), flush=True)
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
 
 
 class _Protocol(HttpToolsProtocol):
