@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -101,14 +101,15 @@ QUERIES = [
     "select string_agg(other, ', ' order by other, id) filter (where other <> 'Z') as result from sample",
     "select json_extract_string(cast(facts as json), '$[0]') as result from sample where id in (1, 2, 3) order by id",
     "select distinct other from sample order by other desc nulls last",
-    "with a as (select id from sample where id < 3) select a.id, s.word from a left join sample as s on s.id = a.id + 2 order by a.id",
+    "with a as (select id from sample where id < 3)"
+    " select a.id, s.word from a left join sample as s on s.id = a.id + 2 order by a.id",
     "select id from (select id from sample union all select id from sample) as twice order by id",
     "select s.* from sample as s where (s.id = 1 or s.id = 2) and null is null order by s.id",
 ]
 
 
 @pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]) -> Iterator[dict[str, Warehouse]]:
+def databases(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]) -> dict[str, Warehouse]:
     folder = tmp_path_factory.mktemp("constructs")
     urls = {"duckdb": f"duckdb:///{folder / 'w.duckdb'}", "postgres": new_database()}
     found = {dialect: Warehouse(url, folder / dialect) for dialect, url in urls.items()}
@@ -117,7 +118,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[
         with warehouse.begin("sample") as connection:
             connection.execute(sa.schema.CreateTable(table))
             connection.execute(table.insert(), [dict(zip(COLUMNS, row, strict=True)) for row in ROWS])
-    yield found
+    return found
 
 
 def answer(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:

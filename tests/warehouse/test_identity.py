@@ -1,0 +1,209 @@
+"""Which records are the same company, and that an id once given stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.warehouse.things import rows_of
+from warehouse import identity, schema
+from warehouse.engine import Warehouse, verbatim
+
+ACME, ACME_15 = "001A0000007qHgkIAE", "001A0000007qHgk"  # both forms of one id, as the vendor's documentation pairs such
+BETA = "001B000000AAAAAIA4"
+COLUMNS = "tool text, record_type text, record_id text, host text, declared_tool text, declared_id text, deleted boolean"
+Resolve = Callable[..., dict[str, tuple[str, str]]]
+
+
+def account(id_: str, host: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"tool": "salesforce", "record_type": "account", "record_id": id_, "host": host, **more}
+
+
+def organization(id_: str, host: str | None = None, declared: str | None = None, **more: Any) -> dict[str, Any]:
+    tool = "salesforce" if declared else None
+    return {
+        "tool": "zendesk",
+        "record_type": "organization",
+        "record_id": id_,
+        "host": host,
+        "declared_tool": tool,
+        "declared_id": declared,
+        **more,
+    }
+
+
+def minted(tool: str, type_: str, id_: str) -> str:
+    return "c_" + sha256(f"{tool}/{type_}/{id_}".encode()).hexdigest()[:16]
+
+
+@pytest.fixture
+def resolve(warehouse: Warehouse) -> Resolve:
+    """Takes the records as they are on a night and returns each one's customer and method."""
+    schema.prepare(warehouse, [])
+    with warehouse.begin("x") as connection:
+        connection.execute(verbatim(f"create table unified.records ({COLUMNS}, created_at timestamptz)"))
+        connection.execute(verbatim("create table unified.contact_domains (host text)"))
+        connection.execute(verbatim("create table unified.texts (tool text, record_type text, record_id text, text text)"))
+        connection.execute(verbatim("insert into settings.internal_domains values ('ours.example')"))
+        connection.execute(verbatim("insert into settings.shared_domains values ('shared.com')"))
+    nights = iter(range(1000))
+
+    def run(*records: dict[str, Any], texts: list[str] = []) -> dict[str, tuple[str, str]]:  # noqa: B006
+        as_of = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=next(nights))
+        names = ("tool", "record_type", "record_id", "host", "declared_tool", "declared_id")
+        with warehouse.begin("x") as connection:
+            connection.execute(verbatim("delete from unified.records"))
+            connection.execute(verbatim("delete from settings.clock"))
+            connection.execute(sa.text("insert into settings.clock values (:at, '2026-03-01', 'UTC')"), {"at": as_of})
+            for record in records:
+                values = {**dict.fromkeys(names), "deleted": False, **record}
+                connection.execute(
+                    sa.text(
+                        "insert into unified.records values (:tool, :record_type, :record_id, :host, :declared_tool,"
+                        " :declared_id, :deleted, null)"
+                    ),
+                    values,
+                )
+            for number, text in enumerate(texts):
+                connection.execute(
+                    sa.text("insert into unified.texts values ('zendesk', 'ticket', :id, :text)"),
+                    {"id": str(number), "text": text},
+                )
+            identity.resolve(connection)
+        rows = rows_of(
+            warehouse, "select record_id, customer_id, method from unified.customer_links where valid_to is null order by 1"
+        )
+        return {id_: (customer, method) for id_, customer, method in rows}
+
+    return run
+
+
+def test_an_id_is_minted_from_its_anchor(resolve: Resolve) -> None:
+    found = resolve(account(ACME), organization("7"))
+
+    assert found == {
+        ACME: (minted("salesforce", "account", ACME), "alone"),
+        "7": (minted("zendesk", "organization", "7"), "alone"),
+    }
+
+
+@pytest.mark.parametrize("declared", [ACME, ACME_15])
+def test_a_declared_id_joins_in_either_form(resolve: Resolve, declared: str) -> None:
+    found = resolve(account(ACME, "acme.com"), organization("7", "elsewhere.com", declared))
+
+    assert found["7"] == (found[ACME][0], "declared_id")
+
+
+def test_a_declared_id_that_points_nowhere_leaves_the_word_to_the_domain(resolve: Resolve) -> None:
+    gone = account(BETA, deleted=True)
+    found = resolve(account(ACME, "www.acme.co.uk"), gone, organization("7", "help.acme.co.uk", BETA))
+
+    assert found["7"] == (found[ACME][0], "domain")
+    assert BETA not in found
+
+
+def test_two_accounts_at_one_domain_are_ambiguous(resolve: Resolve) -> None:
+    found = resolve(account(ACME, "acme.com"), account(BETA, "acme.com"), organization("7", "acme.com"))
+
+    assert len({customer for customer, _ in found.values()}) == 3
+    assert found["7"][1] == "alone"
+
+
+@pytest.mark.parametrize(
+    "host", ["gmail.com", "shared.com", "x.ours.example", "ours.example", "192.168.0.1", "localhost", "co.uk"]
+)
+def test_a_domain_that_is_no_companys_own_joins_nobody(resolve: Resolve, host: str) -> None:
+    found = resolve(account(ACME, host), organization("7", host))
+
+    assert found["7"][1] == "alone"
+
+
+def test_a_customer_keeps_its_id_when_an_account_joins_it(resolve: Resolve) -> None:
+    before = resolve(organization("7", "acme.com"))["7"][0]
+
+    found = resolve(account(ACME, "acme.com"), organization("7", "acme.com"))
+
+    assert {customer for customer, _ in found.values()} == {before}
+
+
+def test_of_two_customers_that_become_one_the_older_id_stays_and_the_other_is_kept(
+    resolve: Resolve, warehouse: Warehouse
+) -> None:
+    first = resolve(organization("7", "acme.com"))["7"][0]
+    resolve(account(ACME), organization("7", "acme.com"))
+
+    found = resolve(account(ACME, "acme.com"), organization("7", "acme.com"))
+
+    assert {customer for customer, _ in found.values()} == {first}
+    second = minted("salesforce", "account", ACME)
+    ledger = rows_of(warehouse, "select customer_id, merged_into from sync.customer_ids where merged_into is not null")
+    assert ledger == [(second, first)]
+
+    parted = resolve(account(ACME, "other.com"), organization("7", "acme.com"))
+    assert parted == {ACME: (second, "alone"), "7": (first, "alone")}
+    assert rows_of(warehouse, "select count(*) from sync.customer_ids where merged_into is not null") == [(0,)]
+
+
+def test_a_company_whose_account_is_deleted_goes_on_under_its_id(resolve: Resolve) -> None:
+    before = resolve(account(ACME), organization("7", None, ACME))["7"][0]
+
+    found = resolve(account(ACME, deleted=True), organization("7", None, ACME))
+
+    assert found == {"7": (before, "alone")}
+    again = resolve(account(ACME), organization("7", None, ACME))
+    assert {customer for customer, _ in again.values()} == {before}
+
+
+def test_an_id_that_left_with_its_account_is_not_given_to_two(resolve: Resolve) -> None:
+    resolve(account(ACME), organization("7", None, ACME), organization("8", None, ACME))
+
+    found = resolve(organization("7", None, ACME), organization("8", None, ACME))
+
+    assert found["7"][0] != found["8"][0]
+    assert minted("salesforce", "account", ACME) in {found["7"][0], found["8"][0]}
+
+
+def test_a_link_that_changes_is_closed_and_the_next_one_opened(resolve: Resolve, warehouse: Warehouse) -> None:
+    resolve(account(ACME), organization("7"))
+    resolve(account(ACME), organization("7"))
+    resolve(account(ACME), organization("7", None, ACME))
+
+    query = "select method, valid_from, valid_to from unified.customer_links where record_id = '7' order by valid_from"
+    day = [datetime(2026, 3, number, tzinfo=UTC) for number in (1, 2, 3)]
+    assert rows_of(warehouse, query) == [("alone", day[0], day[2]), ("declared_id", day[2], None)]
+
+
+def test_keys_of_issues_are_found_in_texts(resolve: Resolve, warehouse: Warehouse) -> None:
+    resolve(
+        texts=[
+            "see ABC-12, (X2_Y-7). https://x.example/browse/ABC-12?a",
+            "abc-1 A-1 ABC-012 XABC-9z -ABC-5",
+            "AB-1\nCD-22",
+        ]
+    )
+
+    found = rows_of(warehouse, "select record_id, issue_key from sync.text_keys order by 1, 2")
+    assert found == [("0", "ABC-12"), ("0", "X2_Y-7"), ("2", "AB-1"), ("2", "CD-22")]
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [
+        ("www.example.co.uk", "example.co.uk"),
+        ("a.b.example.com", "example.com"),
+        ("example.com.", "example.com"),
+        ("EXAMPLE.de", "example.de"),
+        ("münchen-handel.de", "münchen-handel.de"),
+        ("co.uk", None),
+        ("com", None),
+        ("10.0.0.1", None),
+        ("localhost", None),
+    ],
+)
+def test_the_registrable_part_of_a_host(host: str, domain: str | None) -> None:
+    assert identity.registrable(host) == domain
