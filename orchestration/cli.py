@@ -324,23 +324,15 @@ def dev(
         from orchestration import runs
 
         runs.prepare_home(settings.load())
-        command = [
-            sys.executable,
-            "-m",
-            "dagster",
-            "dev",
-            "-w",
-            str(ROOT / "workspace.yaml"),
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(port),
-        ]
-        raise typer.Exit(_until_interrupted(subprocess.Popen(command, cwd=ROOT)))  # noqa: S603, all of it is ours
+        webserver = ["-h", "127.0.0.1", "-p", str(port)]
+        raise typer.Exit(_dagster("dev", "-w", str(ROOT / "workspace.yaml"), *webserver))
 
 
-def _until_interrupted(process: subprocess.Popen[bytes]) -> int:
-    """Waits for Dagster, which gets Ctrl-C itself and ends webserver and daemon; a plain kill is passed on to it."""
+def _dagster(*arguments: str) -> int:
+    """Runs Dagster until Ctrl-C or a plain kill, by which it ends its webserver and daemon itself."""
+    # A shell that starts us in the background lets us ignore Ctrl-C, and what we start would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen([sys.executable, "-W", "ignore::FutureWarning", "-m", "dagster", *arguments], cwd=ROOT)  # noqa: S603
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
     return process.wait()

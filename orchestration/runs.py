@@ -23,6 +23,8 @@ DAGSTER_YAML = """\
 # Written by fullpicture because there was none; change it as you like. See docs.dagster.io, "dagster.yaml".
 telemetry:
   enabled: false
+nux:  # no invitation to a newsletter before the first look
+  enabled: false
 run_monitoring:  # ends runs that hang, and those whose process died
   enabled: true
   free_slots_after_run_end_seconds: 300
