@@ -1,0 +1,164 @@
+"""Nights over the stand-ins, through Dagster's own jobs and the command line: HTTP in, tables out."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import yaml
+from typer.testing import CliRunner, Result
+
+from connectors.sandbox.serve import Running, serve
+from connectors.sandbox.world import World
+from orchestration import query, settings
+from orchestration.cli import app
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    with serve(World()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def home(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home that has seen one whole night."""
+    home = tmp_path_factory.mktemp("home")
+    config = home / "fullpicture.yaml"
+    fields = {tool: {"fields": {name: dict(of) for name, of in streams.items()}} for tool, streams in running.fields.items()}
+    config.write_text(yaml.safe_dump(fields))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*settings.VENDOR_VARIABLES, "DAGSTER_HOME", "WAREHOUSE_URL"):
+            patch.setenv(name, running.environment.get(name, ""))
+        patch.setenv("FULLPICTURE_HOME", str(home))
+        patch.setenv("FULLPICTURE_CONFIG", str(config))
+        patch.setenv("FULLPICTURE_NOW", running.world.now.isoformat())
+        for command in ("sync", "refresh"):
+            result = run(command)
+            assert result.exit_code == 0, result.stderr
+        yield home
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def ask(sql: str) -> object:
+    return query.ask(settings.load(), sql).rows
+
+
+def test_a_night_fills_the_tables_and_publishes_them(home: Path) -> None:
+    assert (home / "published" / "fullpicture.duckdb").exists()
+    assert ask("select count(*) > 0 from unified.customers") == [(True,)]
+    assert ask("select count(*) > 0 from unified.gaps where status = 'open'") == [(True,)]
+
+
+def test_a_second_sync_with_nothing_changed_writes_no_row(home: Path) -> None:
+    result = run("sync", "jira")
+    assert result.exit_code == 0
+    written = {line.split()[0]: line.split()[2:] for line in result.stdout.splitlines() if line.startswith("jira/")}
+    assert set(written) == {"jira/fields", "jira/issues", "jira/projects"}
+    assert all(counts == ["0", "0", "0", "0"] for counts in written.values())
+
+
+def test_a_run_from_the_command_line_stands_in_the_ui_with_its_trigger(home: Path) -> None:
+    import dagster as dg
+
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        runs = instance.get_runs(dg.RunsFilter(job_name="refresh"))
+        assert runs
+        assert runs[-1].tags["fullpicture/trigger"] == "cli"
+        assert instance.get_latest_materialization_event(dg.AssetKey(["unified", "customers"]))
+
+
+def test_a_wrong_credential_fails_the_sync_in_one_line_that_names_the_variable(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JIRA_API_TOKEN", "wrong-token")
+    result = run("sync", "jira")
+    assert result.exit_code == 1
+    assert "JIRA_API_TOKEN" in result.stderr
+    assert "wrong-token" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_tool_that_is_off_fails_at_once_and_says_which_variables_to_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JIRA_URL", "JIRA_EMAIL", "JIRA_API_TOKEN"):
+        monkeypatch.delenv(name)
+    result = run("sync", "jira")
+    assert result.exit_code == 1
+    assert "Jira is off: set JIRA_URL JIRA_EMAIL JIRA_API_TOKEN, or JIRA_URL JIRA_ACCESS_TOKEN to read it" in result.stderr
+
+
+def test_another_world_is_refused(home: Path, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JIRA_URL", running.environment["ZENDESK_URL"])
+    result = run("sync", "jira")
+    assert result.exit_code == 1
+    assert "Two worlds must not mix" in result.stderr
+
+
+def test_accepting_a_table_that_does_not_exist_names_the_nearest(home: Path) -> None:
+    result = run("refresh", "--accept", "customrs")
+    assert result.exit_code == 1
+    assert "customrs is not a table that is rebuilt; did you mean customers?" in result.stderr
+
+
+def test_a_table_that_lost_most_of_its_rows_keeps_its_old_version_until_somebody_accepts_it(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(home, tmp_path / "copy")
+    monkeypatch.setenv("FULLPICTURE_HOME", str(tmp_path / "copy"))
+    monkeypatch.delenv("DAGSTER_HOME")
+    warehouse = settings.load().warehouse()
+    with warehouse.begin("lose most issues") as connection:
+        connection.execute(sa.text("delete from jira.issues where id not like '%0'"))
+
+    def issues() -> int:
+        with warehouse.begin("count") as connection:
+            return int(connection.execute(sa.text("select count(*) from unified.issues")).scalar_one())
+
+    before = issues()
+    result = run("refresh")
+    assert result.exit_code == 1
+    assert "unified.issues keeps its old version: it would shrink" in result.stderr
+    assert "Not rebuilt, since they build on it:" in result.stderr
+    assert "unified/records" in result.stdout  # what does not build on issues goes on
+    assert issues() == before
+
+    result = run("refresh", "--accept", "issues")
+    assert "unified.issues keeps" not in result.stderr
+    assert issues() < before / 2
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("drop table unified.customers", "Give one SELECT: nothing here can be changed."),
+        ("select 1; select 2", "Give one SELECT: nothing here can be changed."),
+        ("selec 1", "This is not valid SQL"),
+        ("select * from read_csv('/etc/passwd')", "file system operations are disabled"),
+        ("select nope from unified.customers", 'Referenced column "nope" not found'),
+    ],
+)
+def test_sql_answers_one_select_and_nothing_else(home: Path, sql: str, message: str) -> None:
+    result = run("sql", sql)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_text_that_a_spreadsheet_would_run_is_defused_in_csv(home: Path) -> None:
+    assert run("sql", "--csv", "select '=1+1' as a, -3 as b").stdout.splitlines() == ["a,b", "'=1+1,-3"]
+
+
+def test_gaps_can_be_narrowed_to_one_rule(home: Path) -> None:
+    result = run("gaps", "--rule", "customer_without_owner", "--json")
+    assert result.exit_code == 0
+    assert result.stdout.count('"rule": "customer_without_owner"') == result.stdout.count('"rule"') > 0
+
+
+def test_check_tries_every_tool(home: Path) -> None:
+    result = run("check")
+    assert result.exit_code == 0, result.stdout + result.stderr
+    assert "zendesk" in result.stdout
