@@ -31,6 +31,7 @@ from warehouse.engine import WarehouseError
 if TYPE_CHECKING:
     from orchestration.runs import Outcome
 
+GRAVEST = 8  # how many gaps the demo shows
 ROOT = Path(__file__).parent.parent
 out = Console()
 err = Console(stderr=True)
@@ -183,13 +184,19 @@ def gaps(
     if as_json:
         answer.write_json(sys.stdout)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("severity", "gap", "stake", "owner", "rule"):
-        table.add_column(name, justify="right" if name == "stake" else "left", overflow="fold")
-    for row in (dict(zip(answer.columns, row, strict=True)) for row in answer.rows):
-        table.add_row(row["severity"], escape(row["title"]), stake(row), escape(row["owner"] or ""), row["rule"])
-    out.print(table)
+    draw_gaps(answer)
     out.print(f"{len(answer.rows)} open gaps", highlight=False)
+
+
+def draw_gaps(answer: Answer, title: str | None = None) -> None:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("severity", no_wrap=True)
+    table.add_column("gap", overflow="fold")
+    table.add_column("stake", justify="right", no_wrap=True)
+    table.add_column("owner", overflow="fold")
+    for row in (dict(zip(answer.columns, row, strict=True)) for row in answer.rows):
+        table.add_row(row["severity"], escape(row["title"]), stake(row), escape(row["owner"] or ""))
+    out.print(table)
 
 
 def open_gaps(filters: Sequence[str] = ()) -> str:
@@ -292,8 +299,10 @@ def demo(
         for title, question in invented.PICTURE.items():
             out.print()
             show(query.ask(settings.load(), question), title)
+        out.print()
+        draw_gaps(query.ask(settings.load(), f"{open_gaps()} limit {GRAVEST}"), "The gravest")
     out.print()
-    out.print(invented.WHAT_NEXT, highlight=False)
+    out.print(invented.WHAT_NEXT, highlight=False, soft_wrap=True)
 
 
 @app.command()

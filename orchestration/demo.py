@@ -38,13 +38,6 @@ PICTURE = {
             sum(case when stake_kind = 'pipeline' then stake_amount end) as pipeline
         from unified.gaps where status = 'open' group by category order by category
     """,
-    "The gravest": """
-        select severity, title, stake_amount as stake, owner
-        from unified.gaps where status = 'open' and suppressed_by is null
-        order by case severity when 'critical' then 1 when 'high' then 2 when 'medium' then 3 else 4 end,
-            stake_amount desc nulls last, rule, entity_id
-        limit 8
-    """,
 }
 
 WHAT_NEXT = f"""\

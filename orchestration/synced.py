@@ -156,7 +156,7 @@ def _attempt(
         if last or not transient:
             _record(tools.warehouse, context, tool, read, started, error, connector.requests - before)
         if isinstance(error, SourceError | WarehouseError):
-            raise dg.Failure(_verdict(error, transient), allow_retries=transient and not last) from None
+            raise dg.Failure(str(error), allow_retries=transient and not last) from None
         raise
     return report, connector.requests - before
 
@@ -199,12 +199,6 @@ def _in_time(batches: Iterable[Batch], minutes: int) -> Iterator[Batch]:
                 "Raise night.read_minutes if this tool needs longer.",
                 transient=True,
             )
-
-
-def _verdict(error: Exception, transient: bool) -> str:
-    if isinstance(error, WarehouseError):
-        return str(error)
-    return f"{error} {'Trying again can help.' if transient else 'Trying again will not help until that is mended.'}"
 
 
 def _record(
