@@ -1,6 +1,6 @@
 """Which records of which tools are the same company, and what hosts and texts name: what SQL cannot do alike everywhere.
 
-Writes sync.domains, sync.text_keys, sync.customer_ids and unified.customer_links. Reads only the unions, so it knows no tool.
+Writes sync.domains, sync.text_keys, sync.issue_keys, sync.customer_ids and unified.customer_links. Reads only the unions, so it knows no tool.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ WRITES: Mapping[str, tuple[str, ...]] = {  # table → what it is made from
     "sync.customer_ids": _UNIONS,
     "unified.customer_links": _UNIONS,
     "sync.text_keys": ("unified.texts",),
+    "sync.issue_keys": ("unified.seen_keys",),
 }
 
 ANCHOR_ORDER = ("account", "organization")  # then whatever other types there are, by name
@@ -133,6 +134,7 @@ def resolve(connection: sa.Connection) -> int:
     """
     kinds = _write_domains(connection)
     _write_text_keys(connection)
+    _remember_issue_keys(connection)
     columns = ", ".join(Record._fields)
     order = "tool, record_type, record_id"
     records = [
@@ -204,6 +206,18 @@ def _write_text_keys(connection: sa.Connection) -> None:
         rows.update((tool, type_, id_, key) for key in ISSUE_KEY.findall(text))
     connection.execute(verbatim("delete from sync.text_keys"))
     _insert(connection, "sync", "text_keys", ("tool", "record_type", "record_id", "issue_key"), sorted(rows))
+
+
+def _remember_issue_keys(connection: sa.Connection) -> None:
+    """Adds the keys never seen before: an issue that moves gets a new one, and people go on writing the old one."""
+    connection.execute(
+        verbatim(
+            "insert into sync.issue_keys (tool, issue_id, issue_key, seen_at)"
+            " select s.tool, s.issue_id, s.issue_key, coalesce(s.seen_at, clock.as_of)"
+            " from unified.seen_keys as s cross join settings.clock as clock where not exists (select 1 from sync.issue_keys as k"
+            " where k.tool = s.tool and k.issue_id = s.issue_id and k.issue_key = s.issue_key)"
+        )
+    )
 
 
 def _join(records: Sequence[Record], kinds: Mapping[str, tuple[str | None, str]]) -> dict[str, tuple[Record, str, str]]:

@@ -176,6 +176,17 @@ SYNC = (
     ),
     _table(
         "sync",
+        "issue_keys",
+        "Every key that any issue was ever seen under. Never dropped.",
+        """
+        tool text The tool that holds the issue.
+        issue_id text Id of the issue; it stays when the issue moves.
+        issue_key text A key that it has or had.
+        seen_at timestamp Since when it is known to have it.
+    """,
+    ),
+    _table(
+        "sync",
         "text_keys",
         "Keys of issues that texts mention.",
         """

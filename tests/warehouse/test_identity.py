@@ -49,6 +49,8 @@ def resolve(warehouse: Warehouse) -> Resolve:
         connection.execute(verbatim(f"create table unified.records ({COLUMNS}, created_at timestamptz)"))
         connection.execute(verbatim("create table unified.contact_domains (host text)"))
         connection.execute(verbatim("create table unified.texts (tool text, record_type text, record_id text, text text)"))
+        keys = "tool text, issue_id text, issue_key text, seen_at timestamptz"
+        connection.execute(verbatim(f"create table unified.seen_keys ({keys})"))
         connection.execute(verbatim("insert into settings.internal_domains values ('ours.example')"))
         connection.execute(verbatim("insert into settings.shared_domains values ('shared.com')"))
     nights = iter(range(1000))

@@ -14,7 +14,7 @@ select
         when deal.close_date is null then '.'
         else '; it is to close on ' || cast(deal.close_date as text) || '.'
     end as detail,
-    deal.owner_name as owner,
+    owner.name as owner,
     nullif(deal.amount, 0) as stake_amount,
     case when deal.amount <> 0 then 'pipeline' end as stake_kind,
     deal.url,
@@ -27,4 +27,5 @@ join settings.mapped_fields as mapped
     on mapped.tool = deal.tool and mapped.stream = 'opportunities' and mapped.column_name = 'blocking_feature'
 cross join settings.clock as clock
 cross join settings.options as options
+left join unified.people as owner on owner.tool = deal.tool and owner.person_id = deal.owner_id and owner.active
 where deal.is_open and deal.has_blocker and deal.blocker_issue_id is null

@@ -21,9 +21,11 @@ select
     cast(null as text) as feature_id,
     'Ticket ' || ticket.ticket_id || ' is linked to an issue that is not there' as title,
     'Jira does not show ' || broken.issues || ': deleted, or in a project that the connection may not see.' as detail,
-    ticket.assignee_name as owner,
+    assignee.name as owner,
     cast(null as decimal(18, 2)) as stake_amount,
     cast(null as text) as stake_kind,
     ticket.url
 from broken
 join unified.tickets as ticket on ticket.tool = broken.ticket_tool and ticket.ticket_id = broken.ticket_id
+left join unified.people as assignee
+    on assignee.tool = ticket.tool and assignee.person_id = ticket.assignee_id and assignee.active

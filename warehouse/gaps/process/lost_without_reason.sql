@@ -13,11 +13,12 @@ select
         when deal.close_date is null then '.'
         else '; it was lost on ' || cast(deal.close_date as text) || '.'
     end as detail,
-    deal.owner_name as owner,
+    owner.name as owner,
     nullif(deal.amount, 0) as stake_amount,
     case when deal.amount <> 0 then 'pipeline' end as stake_kind,
     deal.url
 from unified.deals as deal
 join settings.mapped_fields as mapped
     on mapped.tool = deal.tool and mapped.stream = 'opportunities' and mapped.column_name = 'loss_reason'
+left join unified.people as owner on owner.tool = deal.tool and owner.person_id = deal.owner_id and owner.active
 where deal.is_lost and deal.loss_reason is null

@@ -6,6 +6,7 @@
 -- account_id text: Id of the deal's account.
 -- name text: The deal's name.
 -- type text: Kind of deal, such as New Business or Renewal.
+-- owner_id text: Id of the user who owns the deal.
 -- owner_name text: Name of the person who owns the deal.
 -- owner_email text: E-mail address of that person.
 -- stage text: Stage, as the sales process names it.
@@ -59,6 +60,7 @@ select
     deal.account_id,
     deal.name,
     deal.type,
+    deal.owner_id,
     owner.name as owner_name,
     owner.email as owner_email,
     deal.stage_name as stage,

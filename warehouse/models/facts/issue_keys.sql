@@ -1,4 +1,4 @@
--- One row per key that leads to an issue: its own, and those it was linked under before it moved to another project.
+-- One row per key that leads to an issue: its own, and those that it was seen under before it moved to another project.
 -- key: tool, issue_key
 -- tool text: The tool that holds the issue.
 -- issue_key text: The key, in capitals.
@@ -7,15 +7,15 @@
 with former as (
     select
         issue.tool,
-        link.to_key as issue_key,
+        seen.issue_key,
         issue.issue_id,
         row_number() over (
-            partition by issue.tool, link.to_key order by link.first_seen desc nulls last, issue.issue_id
+            partition by issue.tool, seen.issue_key order by seen.seen_at desc nulls last, issue.issue_id
         ) as place
-    from unified.links as link
-    join unified.issues as issue on issue.tool = link.to_tool and issue.issue_id = link.to_id
-    left join unified.issues as holder on holder.tool = link.to_tool and holder.issue_key = link.to_key
-    where link.to_type = 'issue' and link.to_key is not null and holder.issue_id is null
+    from sync.issue_keys as seen
+    join unified.issues as issue on issue.tool = seen.tool and issue.issue_id = seen.issue_id
+    left join unified.issues as holder on holder.tool = seen.tool and holder.issue_key = seen.issue_key
+    where holder.issue_id is null
 )
 
 select
