@@ -111,24 +111,24 @@ def test_a_table_that_lost_most_of_its_rows_keeps_its_old_version_until_somebody
     monkeypatch.setenv("FULLPICTURE_HOME", str(tmp_path / "copy"))
     monkeypatch.delenv("DAGSTER_HOME")
     warehouse = settings.load().warehouse()
-    with warehouse.begin("lose most issues") as connection:
-        connection.execute(sa.text("delete from jira.issues where id not like '%0'"))
+    with warehouse.begin("lose most links") as connection:
+        connection.execute(sa.text("delete from zendesk.jira_links where id not like '%0'"))
 
-    def issues() -> int:
+    def links() -> int:
         with warehouse.begin("count") as connection:
-            return int(connection.execute(sa.text("select count(*) from unified.issues")).scalar_one())
+            return int(connection.execute(sa.text("select count(*) from unified.links")).scalar_one())
 
-    before = issues()
+    before = links()
     result = run("refresh")
     assert result.exit_code == 1
-    assert "unified.issues keeps its old version: it would shrink" in result.stderr
+    assert "unified.links keeps its old version: it would shrink" in result.stderr
     assert "Not rebuilt, since they build on it:" in result.stderr
-    assert "unified/records" in result.stdout  # what does not build on issues goes on
-    assert issues() == before
+    assert "unified/records" in result.stdout  # what does not build on links goes on
+    assert links() == before
 
-    result = run("refresh", "--accept", "issues")
-    assert "unified.issues keeps" not in result.stderr
-    assert issues() < before / 2
+    result = run("refresh", "--accept", "links")
+    assert "unified.links keeps" not in result.stderr
+    assert links() < before / 2
 
 
 @pytest.mark.parametrize(
