@@ -9,7 +9,6 @@ from calendar import monthrange
 from datetime import UTC, date, datetime, time
 
 
-
 def moment(text: str | None) -> datetime | None:
     """Any vendor's timestamp, in UTC."""
     return datetime.fromisoformat(text).astimezone(UTC) if text else None

@@ -92,12 +92,19 @@ def customers(
 
 
 def _sales(deals: list[Row]) -> Row:
-    amounts = [deal["amount"] for deal in deals if deal["is_open"] and deal["amount"] is not None]
-    return {"open_deals": sum(deal["is_open"] for deal in deals), "open_deal_amount": sum(amounts) if amounts else None}
+    amounts = [deal["amount"] for deal in deals if deal["is_open"]]
+    return {"open_deals": len(amounts), "open_deal_amount": known_sum(amounts)}
+
+
+def known_sum(amounts: Iterable[float | None]) -> float | None:
+    """The sum of what is known: unknown if there is something and none of it is known, nothing if there is nothing."""
+    amounts = list(amounts)
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known or not amounts else None
 
 
 def _support(tickets: list[Row], today: date) -> Row:
-    lately = [ticket for ticket in tickets if ticket["created_on"] >= today - timedelta(days=90)]
+    lately = [ticket for ticket in tickets if ticket["created_on"] > today - timedelta(days=90)]
     rated = [ticket["satisfaction"] for ticket in lately if ticket["satisfaction"]]
     return {
         "open_tickets": sum(ticket["is_open"] for ticket in tickets),
@@ -125,7 +132,7 @@ def money_at_stake(gaps: list[Row]) -> float | None:
 
 def _picture(profile: Row) -> Row:
     if profile["lifecycle"] == "internal":
-        return {"picture_complete": None, "picture_missing": []}
+        return {"picture_complete": None, "picture_missing": None}
     wanted = {
         "domain": profile["domain"],
         "name": profile["name"],

@@ -14,10 +14,11 @@ from connectors.sandbox.jira_site import CUSTOMER, PRODUCT_AREA
 from connectors.sandbox.world import Record
 from tests.truth import facts
 from tests.truth.calendar import at, day, midnight, months_after
-from tests.truth.customers import money_at_stake, running
+from tests.truth.customers import known_sum, money_at_stake, running
 from tests.truth.facts import Row, Seen
 
 _STATUSES = {"new": "requested", "indeterminate": "in_progress", "done": "shipped"}
+_GRAVITY = {"urgent": "critical", "Highest": "critical", "high": "important", "High": "important"}
 _SURENESS = ("field", "declared", "issue_link", "key_in_text", None)
 
 Key = tuple[str, str, str | None]  # kind, record, feature
@@ -102,7 +103,7 @@ def _row(parts: Parts, kind: str, record_id: str, about: Row, occurred_at: datet
 def _paying_at(parts: Parts, customer_id: str | None, moment: datetime) -> bool | None:
     """Whether a won term ran then; nobody knows about the time before the customer's first deal was entered."""
     deals = [deal for deal in parts.deals.values() if customer_id and deal["customer_id"] == customer_id]
-    if not deals or moment < min(deal["created_at"] for deal in deals):
+    if not deals or moment.date() < min(deal["created_on"] for deal in deals):
         return None
     return any(running(deal, moment.date()) for deal in deals)
 
@@ -116,7 +117,7 @@ def _from_tickets(parts: Parts) -> Iterator[Row]:
         record = parts.seen.world.tickets[int(ticket_id)]
         texts = (record["subject"], record["description"])
         about = linked.get(ticket_id, []) + [(issue, "key_in_text") for issue in facts.named_issues(parts.seen, *texts)]
-        severity = {"urgent": "critical", "high": "important"}.get(ticket["priority"], "nice")
+        severity = _GRAVITY.get(ticket["priority"], "nice")
         kind = "inbound_question" if ticket["is_inbound_question"] else "ticket"
         said: tuple[Any, ...] = (parts, kind, ticket_id, ticket, ticket["created_at"], severity)
         yield _row(*said, active=True)
@@ -128,16 +129,17 @@ def _from_tickets(parts: Parts) -> Iterator[Row]:
 
 
 def _from_deals(parts: Parts) -> Iterator[Row]:
+    """What a deal waits for, or was lost for. A loss of which nobody said anything is no voice."""
     for deal_id, deal in parts.deals.items():
-        if deal["is_lost"]:
+        if deal["is_lost"] and (facts.filled(deal["loss_reason"]) or deal["has_blocker"]):
             kind, severity, feature_id = "deal_loss", "important", deal["loss_feature_id"]
             occurred_at = midnight(deal["close_date"])
-        elif deal["has_blocker"]:
+        elif deal["has_blocker"] and not deal["is_lost"]:
             kind, feature_id = "deal_blocker", deal["blocker_feature_id"]
             severity, occurred_at = "critical" if deal["is_open"] else "nice", deal["created_at"]
         else:
             continue
-        recent = deal["is_open"] or deal["close_date"] >= months_after(parts.seen.today, -12)
+        recent = deal["is_open"] or deal["close_date"] > months_after(parts.seen.today, -12)
         active = recent and not _shipped_before(parts, feature_id, occurred_at)
         method = "field" if feature_id else None
         link = {"feature_id": feature_id, "link_method": method, "active": active}
@@ -148,10 +150,13 @@ def _from_issues(parts: Parts) -> Iterator[Row]:
     for issue_id, issue in parts.issues.items():
         if facts.filled(parts.seen.world.issues[issue_id]["fields"][CUSTOMER]):
             feature_id = issue["feature_id"]
-            active = not _shipped_before(parts, feature_id, issue["created_at"])
-            yield _row(
-                parts, "issue", issue_id, issue, issue["created_at"], "nice", feature_id=feature_id, link_method=None, active=active
-            )
+            link = {
+                "feature_id": feature_id,
+                "link_method": feature_id and ("declared" if issue["is_feature"] else "issue_link"),
+                "active": not issue["is_declined"] and not _shipped_before(parts, feature_id, issue["created_at"]),
+            }
+            severity = _GRAVITY.get(issue["priority"], "nice")
+            yield _row(parts, "issue", issue_id, issue, issue["created_at"], severity, **link)
 
 
 def _shipped_before(parts: Parts, feature_id: str | None, moment: datetime) -> bool:
@@ -173,7 +178,8 @@ def features(parts: Parts, evidence: Iterable[Row], gaps: Iterable[Row]) -> dict
             **_demand(parts, [row for row in evidence if row["feature_id"] == feature_id]),
             **_pipeline(parts, feature_id),
             "open_bugs": sum(
-                issue["is_bug"] and not issue["is_done"] and issue["feature_id"] == feature_id for issue in parts.issues.values()
+                issue["is_bug"] and not issue["is_done"] and issue["feature_id"] == feature_id
+                for issue in parts.issues.values()
             ),
             **_gaps([gap for gap in gaps if gap["feature_id"] == feature_id]),
         }
@@ -201,8 +207,8 @@ def _demand(parts: Parts, evidence: list[Row]) -> Row:
         "customers_requesting": len(asking),
         "paying_requesting": len(paying),
         "prospects_requesting": sum(profile["lifecycle"] == "prospect" for profile in asking.values()),
-        "arr_requesting": _sum(profile["arr"] for profile in paying.values()),
-        "arr_at_risk": _sum(paying[customer_id]["arr"] for customer_id in at_risk),
+        "arr_requesting": known_sum(profile["arr"] for profile in paying.values()),
+        "arr_at_risk": known_sum(paying[customer_id]["arr"] for customer_id in at_risk),
         "tickets": len({row["record_id"] for row in evidence if row["kind"] == "ticket"}),
         "evidence_coverage": len(known) / len(evidence) if evidence else None,
     }
@@ -218,18 +224,12 @@ def _pipeline(parts: Parts, feature_id: str) -> Row:
         if not deal["is_open"] and feature_id in (deal["blocker_feature_id"], deal["loss_feature_id"])
     ]
     return {
-        "pipeline_blocked": _sum(deal["amount"] for deal in blocked),
-        "pipeline_blocked_weighted": _sum(deal["amount_weighted"] for deal in blocked),
-        "lost_to_gap_12m": _sum(deal["amount"] for deal in lost if deal["close_date"] >= since),
+        "pipeline_blocked": known_sum(deal["amount"] for deal in blocked),
+        "pipeline_blocked_weighted": known_sum(deal["amount_weighted"] for deal in blocked),
+        "lost_to_gap_12m": known_sum(deal["amount"] for deal in lost if deal["close_date"] > since),
         "survival_rate": sum(deal["is_won"] for deal in named) / len(named) if named else None,
     }
 
 
 def _gaps(gaps: list[Row]) -> Row:
     return {"open_gaps": len(gaps), "money_at_stake": money_at_stake(gaps)}
-
-
-def _sum(amounts: Iterable[float | None]) -> float | None:
-    """The sum of what is known; unknown if nothing is."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if known else None

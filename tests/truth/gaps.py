@@ -48,7 +48,8 @@ def _gap(entity_id: str, severity: str, owner: str, customer_id: str | None = No
 
 
 def _stake(amount: float | None, kind: str) -> Row:
-    return {"stake_amount": amount, "stake_kind": None if amount is None else kind}
+    """What is at stake; nothing is said of what is unknown, or nothing."""
+    return {"stake_amount": amount or None, "stake_kind": kind if amount else None}
 
 
 # identity ---------------------------------------------------------------------------------------------------------
@@ -64,7 +65,7 @@ def account_without_organization(breaches: Breaches) -> Iterator[Row]:
 
 def organization_without_account(breaches: Breaches) -> Iterator[Row]:
     since = breaches.seen.today - timedelta(days=90)
-    active = {ticket["organization_id"] for ticket in breaches.tickets.values() if ticket["created_on"] >= since}
+    active = {ticket["organization_id"] for ticket in breaches.tickets.values() if ticket["created_on"] > since}
     for customer_id, company in breaches.companies.items():
         for organization in company.organizations if not company.accounts else ():
             if str(organization["id"]) in active and breaches.profiles[customer_id]["lifecycle"] != "internal":
@@ -94,16 +95,21 @@ def blocker_without_issue(breaches: Breaches) -> Iterator[Row]:
 def link_to_missing_issue(breaches: Breaches) -> Iterator[Row]:
     missing = {ticket_id for (ticket_id, _), link in breaches.links.items() if not link["issue_exists"]}
     for ticket_id in missing & breaches.tickets.keys():
-        yield _gap(ticket_id, "high", "support operations", breaches.tickets[ticket_id]["customer_id"])
+        ticket = breaches.tickets[ticket_id]
+        yield _gap(ticket_id, "high", ticket["assignee_name"] or "support operations", ticket["customer_id"])
 
 
 def issue_done_tickets_open(breaches: Breaches) -> Iterator[Row]:
-    waiting = {
-        issue_id for ticket_id, issue_id in breaches.links if ticket_id in breaches.tickets and breaches.tickets[ticket_id]["is_open"]
-    }
+    """The customer is named if all who wait are one."""
+    waiting: dict[str, list[Row]] = {}
+    for ticket_id, issue_id in breaches.links:
+        if (ticket := breaches.tickets.get(ticket_id)) and ticket["is_open"]:
+            waiting.setdefault(issue_id, []).append(ticket)
     for issue in (issue for issue in breaches.seen.world.alive("issue") if issue["id"] in waiting and facts.is_done(issue)):
-        feature_id = facts.feature_of(breaches.seen, issue)
-        yield _gap(issue["id"], "high", "support operations", feature_id=feature_id)
+        owner = (issue["fields"]["assignee"] or {}).get("displayName", "support operations")
+        asking = {ticket["customer_id"] for ticket in waiting[issue["id"]]}
+        customer_id = asking.pop() if len(asking) == 1 else None
+        yield _gap(issue["id"], "high", owner, customer_id, feature_id=facts.feature_of(breaches.seen, issue))
 
 
 # process ----------------------------------------------------------------------------------------------------------

@@ -85,7 +85,9 @@ class Company:
 def companies(world: World) -> list[Company]:
     """Every company that some tool has a living record of."""
     shared = Counter(account_domain(account) for account in world.alive("account"))
-    assert not [domain for domain, times in shared.items() if domain and times > 1], "two accounts of one domain: say what is true"
+    assert not [domain for domain, times in shared.items() if domain and times > 1], (
+        "two accounts of one domain: say what is true"
+    )
     by_account = {account["Id"]: Company([account], [], "alone") for account in world.alive("account")}
     strangers = []
     for organization in world.alive("organization"):

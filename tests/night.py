@@ -1,0 +1,158 @@
+"""The real thing over an invented company: stand-ins over HTTP, the jobs of the command line, a warehouse to read back.
+
+Here belongs how a test lets a night pass. Not here: what must be in the tables afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from graphlib import TopologicalSorter
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import yaml
+
+from connectors.base import SourceError
+from connectors.http import Limiter
+from connectors.sandbox.serve import Running, serve
+from connectors.sandbox.world import World
+from orchestration import runs, settings
+from orchestration.config import TOOLS
+from orchestration.settings import Settings
+from orchestration.synced import raw_table, raw_tables
+from warehouse import gaps, identity, load, models, schema, settings_tables
+from warehouse.engine import Warehouse
+from warehouse.gaps import RuleReport
+from warehouse.load import TableReport
+from warehouse.models import Model
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Company:
+    """One world, its stand-ins and the warehouse that reads them.
+
+    `night` calls what the jobs call and leaves Dagster out, which costs seconds a night; `night_of_jobs` is the way of
+    the command line.
+    """
+
+    running: Running
+    warehouse: Warehouse
+    home: Path
+    _runs: Iterator[int] = field(default_factory=count)
+
+    @property
+    def world(self) -> World:
+        return self.running.world
+
+    def night(self) -> list[RuleReport]:
+        self.sync()
+        return self.refresh()
+
+    def night_of_jobs(self) -> None:
+        settings.put(self.environment)
+        runs.prepare_home(settings.load())
+        for job in (*(f"sync_{tool}" for tool in TOOLS), "refresh"):
+            outcome = runs.execute(job)
+            assert outcome.succeeded, outcome.failures
+
+    def sync(self, tools: Sequence[str] = tuple(TOOLS)) -> dict[str, TableReport]:
+        """Reads the tools, and says what became of each raw table."""
+        reports: dict[str, TableReport] = {}
+        for tool in tools:
+            connector = self.settings().tool(tool).connector()
+            schema.prepare(self.warehouse, raw_tables())
+            for read in connector.reads:
+                started = datetime.now(UTC)
+                named = {"tool": tool, "read": read.name, "run_id": f"run {next(self._runs)}"}
+                cursor = load.cursor(self.warehouse, tool, read.name, connector.host)
+                tables = {stream.name: raw_table(stream) for stream in read.streams}
+                try:
+                    report = load.load(
+                        self.warehouse, **named, host=connector.host, tables=tables, batches=connector.batches(read, cursor)
+                    )
+                except SourceError as error:
+                    load.record_failure(self.warehouse, **named, started_at=started, error=str(error))
+                    continue
+                reports |= {f"{tool}.{stream}": table for stream, table in report.tables.items()}
+        return reports
+
+    def refresh(self) -> list[RuleReport]:
+        """Rebuilds every table at the world's own time, and says what each rule found."""
+        schema.prepare(self.warehouse, raw_tables())
+        with self.warehouse.hold("refresh"):
+            with self.warehouse.begin("write the settings") as connection:
+                settings_tables.write(connection, settings.tables(self.settings()))
+            shape = models.library().shape(raw_tables())
+            reports: list[RuleReport] = []
+            for step in _steps():
+                with self.warehouse.begin("a step of a refresh") as connection:
+                    if isinstance(step, Model):
+                        models.build(connection, step, shape)
+                    elif step == "identity":
+                        identity.resolve(connection)
+                    else:
+                        reports = gaps.review(connection, f"run {next(self._runs)}", gaps.rules())
+        return reports
+
+    def settings(self) -> Settings:
+        return settings.load({name: value for name, value in self.environment.items() if value is not None})
+
+    @property
+    def environment(self) -> dict[str, str | None]:
+        return {
+            **dict.fromkeys([*settings.VENDOR_VARIABLES, "DAGSTER_HOME"]),
+            **self.running.environment,
+            "FULLPICTURE_HOME": str(self.home),
+            "FULLPICTURE_CONFIG": str(self._config()),
+            "FULLPICTURE_NOW": self.world.now.isoformat(),
+            "WAREHOUSE_URL": self.warehouse.url.render_as_string(hide_password=False),
+        }
+
+    def _config(self) -> Path:
+        """What this company would write into fullpicture.yaml."""
+        path = self.home / "fullpicture.yaml"
+        chosen: dict[str, Any] = {tool: {"fields": fields} for tool, fields in self.running.fields.items()}
+        chosen["customers"] = {"internal_domains": self.world.internal_domains}
+        chosen["features"] = {"values": self.world.feature_values}
+        path.write_text(yaml.safe_dump(chosen), encoding="utf-8")
+        return path
+
+    def rows(self, table: str) -> list[Row]:
+        return self.ask(f"select * from {table}")
+
+    def ask(self, statement: str) -> list[Row]:
+        with self.warehouse.begin("a test asks") as connection:
+            return [dict(row) for row in connection.execute(sa.text(statement)).mappings()]
+
+
+@contextmanager
+def company(world: World, home: Path, warehouse_url: str | None = None) -> Iterator[Company]:
+    """The company until the block ends; the environment is then what it was."""
+    before = dict(os.environ)
+    url = warehouse_url or f"duckdb:///{home / 'work' / 'warehouse.duckdb'}"
+    with serve(world) as running:
+        try:
+            yield Company(running, Warehouse(url, home / "work", wait_seconds=20), home)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            Limiter._all.clear()  # the ports come again
+
+
+def _steps() -> list[Model | str]:
+    """The models, the resolving of identities and the review of gaps, each after what it reads."""
+    library = {model.full_name: model for model in models.library()}
+    writers = {**dict.fromkeys(identity.WRITES, "identity"), **dict.fromkeys(("unified.gaps", "unified.gap_events"), "gaps")}
+    reads: dict[str, set[str]] = {name: set(model.inputs) for name, model in library.items()}
+    reads["identity"] = {table for tables in identity.WRITES.values() for table in tables}
+    reads["gaps"] = {table for rule in gaps.rules() for table in rule.inputs}
+    steps = TopologicalSorter({name: {writers.get(table, table) for table in tables} for name, tables in reads.items()})
+    return [library.get(step, step) for step in steps.static_order() if step in reads]
