@@ -71,7 +71,7 @@ class Company:
             schema.prepare(self.warehouse, raw_tables())
             for read in connector.reads:
                 started = datetime.now(UTC)
-                named = {"tool": tool, "read": read.name, "run_id": f"run {next(self._runs)}"}
+                named: dict[str, Any] = {"tool": tool, "read": read.name, "run_id": f"run {next(self._runs)}"}
                 cursor = load.cursor(self.warehouse, tool, read.name, connector.host)
                 tables = {stream.name: raw_table(stream) for stream in read.streams}
                 try:

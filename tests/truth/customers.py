@@ -62,8 +62,8 @@ def running(deal: Row, on: date) -> bool:
     return covers
 
 
-def running_arr(won: Iterable[Row], on: date) -> float:
-    return float(sum(deal["amount"] for deal in won if running(deal, on)))
+def running_arr(won: Iterable[Row], on: date) -> float | None:
+    return known_sum(deal["amount"] for deal in won if running(deal, on))
 
 
 def lifecycle(world: World, domains: Iterable[str | None], won: list[Row], on: date) -> str:

@@ -1,6 +1,7 @@
 """Deals, tickets, issues and the links between the last two, one row per living record, by the names of its columns.
 
-Here belongs what follows from one record and those that it points to. Not here: who is which company, or what anything adds up to.
+Here belongs what follows from one record and those that it points to.
+Not here: who is which company, or what anything adds up to.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ def organization_place(organization_id: int) -> Place:
 
 def registrable(site: str | None) -> str | None:
     """The domain that a company registered, out of a web address or a host as somebody typed it."""
-    host = urlsplit(site if "//" in (site or "") else f"//{site or ''}").hostname or ""
+    typed = site or ""
+    host = urlsplit(typed if "//" in typed else f"//{typed}").hostname or ""
     labels = host.split(".")
     if len(labels) < 2:
         return None
