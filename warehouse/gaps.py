@@ -236,11 +236,14 @@ def _bring_up_to_date(connection: sa.Connection, as_of: datetime, run_id: str) -
 
 
 def _suppress(connection: sa.Connection, ran: Sequence[Rule]) -> None:
-    """A late read hides the gaps that it may have caused: those that appeared since, under rules that need that read."""
+    """A late read hides the gaps that it may have caused: those that appeared, or came back, since it is late this time,
+    under rules that need that read.
+    """
+    appeared = "select max(happened_at) from unified.gap_events where event <> 'resolved' and gap_id = gaps.gap_id"
     connection.execute(verbatim("update unified.gaps set suppressed_by = null where suppressed_by is not null"))
     causes = connection.execute(
         verbatim(
-            "select gap_id, entity_id, first_seen_at from unified.gaps"
+            f"select gap_id, entity_id, ({appeared}) from unified.gaps as gaps"
             " where category = 'pipeline' and entity_type = 'read' and status <> 'resolved' order by gap_id desc"
         )
     ).all()
@@ -249,8 +252,8 @@ def _suppress(connection: sa.Connection, ran: Sequence[Rule]) -> None:
             if rule.category != "pipeline" and read in rule.reads:
                 connection.execute(
                     sa.text(
-                        "update unified.gaps set suppressed_by = :cause"
-                        " where rule = :rule and status <> 'resolved' and first_seen_at >= :since"
+                        "update unified.gaps as gaps set suppressed_by = :cause"
+                        f" where rule = :rule and status <> 'resolved' and ({appeared}) >= :since"
                     ),
                     {"cause": cause, "rule": rule.name, "since": since},
                 )
