@@ -23,7 +23,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three minutes on: all schedules have had their tick."""
-    monkeypatch.setattr(schedules, "clock", lambda: NOW + timedelta(minutes=3))
+    monkeypatch.setattr(schedules, "clock", lambda: datetime.now(UTC) + timedelta(minutes=3))
 
 
 def run(instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus, night: str = TONIGHT) -> None:
@@ -36,7 +36,10 @@ def sense(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
     return result
 
 
-def test_nothing_is_refreshed_before_a_sync_of_the_night(instance: dg.DagsterInstance) -> None:
+def test_nothing_is_refreshed_before_a_sync_of_the_night(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules, "clock", lambda: NOW)
     assert sense(instance) == dg.SkipReason(f"No sync of {TONIGHT} has started yet.")
 
 
