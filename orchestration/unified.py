@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr
 from orchestration import checks, progress, settings
 from orchestration.settings import Settings, SettingsError
 from orchestration.synced import column_schema, raw_tables
-from warehouse import gaps, identity, models, schema, settings_tables
+from warehouse import freshness, gaps, identity, models, schema, settings_tables
 from warehouse.engine import Warehouse, WarehouseError
 from warehouse.gaps import Rule
 from warehouse.models import Build, CheckFailed, Model, Models
@@ -82,7 +82,7 @@ def assets() -> list[dg.AssetsDefinition]:
     library, rules, raw = models.library(), gaps.rules(), raw_tables()
     library.check(raw)
     gaps.check(rules, library.shape(raw))
-    return [_customer_links(), *[_table(model) for model in library], _gaps(rules), _copy(library)]
+    return [_customer_links(library), *[_table(model) for model in library], _gaps(rules), _copy(library)]
 
 
 def _known(tables: Iterable[str]) -> None:
@@ -159,7 +159,7 @@ def _ledger(key: dg.AssetKey, group: str, inputs: Iterable[str], ledger_key: tup
     )
 
 
-def _customer_links() -> dg.AssetsDefinition:
+def _customer_links(library: Models) -> dg.AssetsDefinition:
     key = ("tool", "record_type", "record_id", "valid_from")
     inputs = {table for tables in identity.WRITES.values() for table in tables}
 
@@ -169,7 +169,9 @@ def _customer_links() -> dg.AssetsDefinition:
         progress.tell("unified.customer_links")
         with warehouse.begin("resolve which records are the same customer") as connection:
             changed = identity.resolve(connection)
-        return dg.MaterializeResult(asset_key=LINKS, metadata={"changed": changed})
+            rows = models.count(connection, "unified.customer_links")
+            freshness.note(connection, "customer_links", rows, library.reads("unified.customer_links"))
+        return dg.MaterializeResult(asset_key=LINKS, metadata={"dagster/row_count": rows, "changed": changed})
 
     return resolved
 
@@ -181,7 +183,7 @@ def _gaps(rules: Sequence[Rule]) -> dg.AssetsDefinition:
         name="unified__gaps",
         specs=[
             _ledger(GAPS, "gaps", inputs, ("gap_id",)),
-            _ledger(GAP_EVENTS, "gaps", inputs, ("gap_id", "event", "at")),
+            _ledger(GAP_EVENTS, "gaps", inputs, ("gap_id", "event", "happened_at")),
         ],
         check_specs=checks.rule_checks(rules, GAPS),
     )
@@ -190,9 +192,12 @@ def _gaps(rules: Sequence[Rule]) -> dg.AssetsDefinition:
         progress.tell("unified.gaps")
         with warehouse.begin("review the gaps") as connection:
             reports = gaps.review(connection, context.run.run_id, rules)
+            rows = {key: models.count(connection, ".".join(key.path)) for key in (GAPS, GAP_EVENTS)}
+            for key in rows:
+                freshness.note(connection, key.path[1], rows[key], frozenset().union(*(rule.reads for rule in rules)))
         counts = {name: sum(getattr(report, name) for report in reports) for name in ("open", "opened", "resolved", "reopened")}
-        yield dg.MaterializeResult(asset_key=GAPS, metadata=counts)
-        yield dg.MaterializeResult(asset_key=GAP_EVENTS)
+        yield dg.MaterializeResult(asset_key=GAPS, metadata={"dagster/row_count": rows[GAPS], **counts})
+        yield dg.MaterializeResult(asset_key=GAP_EVENTS, metadata={"dagster/row_count": rows[GAP_EVENTS]})
         for report in reports:
             yield checks.rule_result(report, GAPS)
 
@@ -201,7 +206,7 @@ def _gaps(rules: Sequence[Rule]) -> dg.AssetsDefinition:
 
 def _copy(library: Models) -> dg.AssetsDefinition:
     # It comes after everything; the tables that nothing else reads say so with the fewest edges in the graph.
-    read = {table for model in library for table in model.inputs}
+    read = {table for model in library for table in model.inputs}.union(*identity.WRITES.values())
     last = [model.full_name for model in library if model.full_name not in read]
 
     @dg.asset(

@@ -1,6 +1,7 @@
 """Which records of which tools are the same company, and what hosts and texts name: what SQL cannot do alike everywhere.
 
-Writes sync.domains, sync.text_keys, sync.issue_keys, sync.customer_ids and unified.customer_links. Reads only the unions, so it knows no tool.
+Writes sync.domains, text_keys, issue_keys and customer_ids, and unified.customer_links. Reads only the unions, and so knows
+no tool.
 """
 
 from __future__ import annotations
@@ -214,7 +215,8 @@ def _remember_issue_keys(connection: sa.Connection) -> None:
         verbatim(
             "insert into sync.issue_keys (tool, issue_id, issue_key, seen_at)"
             " select s.tool, s.issue_id, s.issue_key, coalesce(s.seen_at, clock.as_of)"
-            " from unified.seen_keys as s cross join settings.clock as clock where not exists (select 1 from sync.issue_keys as k"
+            " from unified.seen_keys as s cross join settings.clock as clock"
+            " where not exists (select 1 from sync.issue_keys as k"
             " where k.tool = s.tool and k.issue_id = s.issue_id and k.issue_key = s.issue_key)"
         )
     )

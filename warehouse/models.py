@@ -103,7 +103,7 @@ class Models:
             circle = error.args[1]
             path = next(by_name[name].path for name in circle if name in by_name)
             raise ModelError(path, 1, f"reads itself in a circle: {' → '.join(reversed(circle))}.") from None
-        reads: dict[str, frozenset[str]] = {}
+        self._reads = reads = dict[str, frozenset[str]]()
         self._models: dict[str, Model] = {}
         for name in order:
             sources = inputs.get(name, set())
@@ -137,6 +137,10 @@ class Models:
         for model in self:
             _check_header(model)
             model.select.check(shape)
+
+    def reads(self, table: str) -> frozenset[str]:
+        """The raw tables, as tool/stream, that a model or a table of the identity step rests on."""
+        return self._reads[table]
 
     @property
     def names(self) -> list[str]:
@@ -177,10 +181,10 @@ def build(connection: sa.Connection, model: Model, shape: Shape, *, accept: bool
 
     Raises CheckFailed if the new version breaks a check; rolling back keeps the old one. `accept` lets it lose rows.
     """
-    previous = _rows(connection, model.full_name) if _exists(connection, "unified", model.name) else None
+    previous = count(connection, model.full_name) if _exists(connection, "unified", model.name) else None
     replace = _replace_on_duckdb if connection.dialect.name == "duckdb" else _replace_on_postgres
     where = replace(connection, model)
-    rows = _rows(connection, where)
+    rows = count(connection, where)
     checks = tuple(_verify(connection, model, where, rows, None if accept else previous))
     result = Build(model.name, rows, previous, checks, _lineage(connection, model, shape))
     if not all(verdict.passed for verdict in checks):
@@ -319,7 +323,8 @@ def _record(connection: sa.Connection, model: Model, result: Build) -> None:
     )
 
 
-def _rows(connection: sa.Connection, table: str) -> int:
+def count(connection: sa.Connection, table: str) -> int:
+    """How many rows a table has."""
     return int(connection.execute(verbatim(f"select count(*) from {table}")).scalar() or 0)
 
 
