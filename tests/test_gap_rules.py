@@ -102,8 +102,9 @@ class AccountWithoutOrganization(Flaw):
         self.organization("Elsewhere", external_id=by_id["Id"][:15])
         self.deal(self.account("Dunmarsh"), "Closed Won", closes_in=-366)
         self.deal(self.account("Eddlestone"), closes_in=30)
-        gone = self.paying("Fallowmere")
-        self.world.delete("account", gone["Id"])
+        self.world.delete("account", self.paying("Fallowmere")["Id"])
+        self.account("Aldermoor")  # the same company typed in again, which buys nothing itself
+        self.paying("Ours", Website=self.world.internal_domains[0])
         said = {"severity": "high", "stake_amount": 12_000, "stake_kind": "arr", "owner": self._owner(), "category": "identity"}
         return {self.alone["Id"]: said}
 
@@ -112,7 +113,7 @@ class AccountWithoutOrganization(Flaw):
         return name
 
     def mend(self) -> None:
-        self.organization("Aldermoor")
+        self.organization("Aldermoor", external_id=self.alone["Id"])  # the domain alone would name two accounts
 
 
 class OrganizationWithoutAccount(Flaw):
@@ -129,6 +130,8 @@ class OrganizationWithoutAccount(Flaw):
         self.world.delete("ticket", spam["id"])
         self.account("Inglefen")
         self.ask(self.organization("Inglefen"))
+        self.world.internal_domains.append("ourlabs.co.uk")
+        self.ask(self.organization("Ourlabs"))
         return {
             str(self.stranger["id"]): {
                 "severity": "high",
@@ -213,9 +216,14 @@ class LinkToMissingIssue(Flaw):
 class IssueDoneTicketsOpen(Flaw):
     rule = "issue_done_tickets_open"
 
+    def before(self) -> None:
+        self.quiet = self.issue("In Review")
+        self.unlinked = self.link(self.ask(self.any_organization()), self.quiet)
+
     def plant(self) -> dict[str, Row]:
         ask = self.any_organization()
-        done, quiet, busy = self.issue("Done"), self.issue("Done"), self.issue("In Review")
+        done, quiet, busy = self.issue("Done"), self.quiet, self.issue("In Review")
+        self.world.change("issue", quiet["id"], status="Done")
         self.waiting = [self.ask(ask, "pending"), self.ask(ask, "hold")]
         for ticket in (*self.waiting, self.ask(ask, "solved")):
             self.link(ticket, done)
@@ -223,7 +231,7 @@ class IssueDoneTicketsOpen(Flaw):
         deleted = self.ask(ask)
         self.link(deleted, quiet)
         self.world.delete("ticket", deleted["id"])
-        self.world.delete("jira_link", self.link(self.ask(ask), quiet)["id"])
+        self.world.delete("jira_link", self.unlinked["id"])
         self.link(self.ask(ask), busy)
         return {done["id"]: {"severity": "high", "stake_amount": None, "owner": "support operations"}}
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from tests.truth import facts
-from tests.truth.customers import active_user
+from tests.truth.customers import active_user, running
 from tests.truth.facts import Row, Seen
 from tests.truth.identity import Company, names_an_account, organization_place
 
@@ -56,11 +56,13 @@ def _stake(amount: float | None, kind: str) -> Row:
 
 
 def account_without_organization(breaches: Breaches) -> Iterator[Row]:
+    buying = {deal["account_id"] for deal in breaches.deals.values() if running(deal, breaches.seen.today)}
     for customer_id, profile in breaches.paying():
         company = breaches.companies[customer_id]
+        owner = profile["owner_name"] or "customer success operations"
         for account in company.accounts if not company.organizations else ():
-            owner = breaches.seller(account["OwnerId"], "customer success operations")
-            yield _gap(account["Id"], "high", owner, customer_id, **_stake(profile["arr"], "arr"))
+            if account["Id"] in buying:
+                yield _gap(account["Id"], "high", owner, customer_id, **_stake(profile["arr"], "arr"))
 
 
 def organization_without_account(breaches: Breaches) -> Iterator[Row]:
