@@ -36,9 +36,7 @@ def sense(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
     return result
 
 
-def test_nothing_is_refreshed_before_a_sync_of_the_night(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_refreshed_before_a_sync_of_the_night(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedules, "clock", lambda: NOW)
     assert sense(instance) == dg.SkipReason(f"No sync of {TONIGHT} has started yet.")
 
