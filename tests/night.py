@@ -46,6 +46,7 @@ class Company:
     running: Running
     warehouse: Warehouse
     home: Path
+    off: tuple[str, ...] = ()  # tools that this company does not use
     _runs: Iterator[int] = field(default_factory=count)
 
     @property
@@ -109,7 +110,7 @@ class Company:
     def environment(self) -> dict[str, str | None]:
         return {
             **dict.fromkeys([*settings.VENDOR_VARIABLES, "DAGSTER_HOME"]),
-            **self.running.environment,
+            **{name: value for name, value in self.running.environment.items() if name.split("_")[0].lower() not in self.off},
             "FULLPICTURE_HOME": str(self.home),
             "FULLPICTURE_CONFIG": str(self._config()),
             "FULLPICTURE_NOW": self.world.now.isoformat(),
