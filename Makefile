@@ -11,7 +11,7 @@ test: setup  ## everything that must hold: style, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile -m "not soak"
+	$(BIN)/pytest -n 2 --dist loadfile -rs -m "not soak"
 
 dev: setup  ## the Dagster UI on 127.0.0.1:3000; DEMO=1 shows the demo's data
 	$(BIN)/fullpicture dev $(if $(DEMO),--demo)

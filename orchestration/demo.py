@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -33,16 +34,23 @@ PICTURE = {
         order by coalesce(arr_requesting, 0) + coalesce(pipeline_blocked, 0) desc, name limit 8
     """,
     "Gaps": """
+        with counted as (  -- what a customer, or a deal, has at stake counts once
+            select category, severity, stake_kind, stake_amount, row_number() over (
+                partition by category, stake_kind, case when stake_kind = 'arr' then customer_id else entity_id end
+                order by stake_amount desc nulls last, gap_id
+            ) as place
+            from unified.gaps where status = 'open'
+        )
         select category, count(*) as gaps, sum(case when severity in ('critical', 'high') then 1 else 0 end) as grave,
-            sum(case when stake_kind = 'arr' then stake_amount end) as arr,
-            sum(case when stake_kind = 'pipeline' then stake_amount end) as pipeline
-        from unified.gaps where status = 'open' group by category order by category
+            sum(case when stake_kind = 'arr' and place = 1 then stake_amount end) as arr,
+            sum(case when stake_kind = 'pipeline' and place = 1 then stake_amount end) as pipeline
+        from counted group by category order by category
     """,
 }
 
 WHAT_NEXT = f"""\
-All gaps:         FULLPICTURE_HOME={HOME} fullpicture gaps
-Your own query:   FULLPICTURE_HOME={HOME} fullpicture sql "select * from unified.customers limit 5"
+All gaps:         FULLPICTURE_HOME={HOME} {sys.argv[0]} gaps
+Your own query:   FULLPICTURE_HOME={HOME} {sys.argv[0]} sql "select * from unified.customers limit 5"
 In the Dagster UI, on this same data:   make dev DEMO=1"""
 
 
