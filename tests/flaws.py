@@ -98,7 +98,7 @@ class AccountWithoutOrganization(Flaw):
         self.deal(self.account("Dunmarsh"), "Closed Won", closes_in=-366)
         self.deal(self.account("Eddlestone"), closes_in=30)
         self.world.delete("account", self.paying("Fallowmere")["Id"])
-        self.account("Aldermoor")  # the same company typed in again, which buys nothing itself
+        self.account("Aldermoor")  # typed in again, buys nothing itself
         self.paying("Ours", Website=self.world.internal_domains[0])
         said = {"severity": "high", "stake_amount": 12_000, "stake_kind": "arr", "owner": self._owner(), "category": "identity"}
         return {self.alone["Id"]: said}
@@ -167,7 +167,8 @@ class BlockerWithoutIssue(Flaw):
     def plant(self) -> dict[str, Row]:
         account = self.any_account()
         soon = self.deal(account, closes_in=60, Blocking_Feature__c="CORE-9999", Amount=7_000.0)
-        later = self.deal(account, closes_in=61, Blocking_Feature__c="Something with dashboards", Amount=None)
+        left = self.colleague("Unwin", active=False)["Id"]
+        later = self.deal(account, closes_in=61, Blocking_Feature__c="Something with dashboards", Amount=None, OwnerId=left)
         there = self.issue()["key"]
         right = (there, f"{JIRA_SITE}/browse/{there}", "Mapped by the settings", None)  # near misses
         self.world.feature_values["Mapped by the settings"] = there
@@ -177,7 +178,7 @@ class BlockerWithoutIssue(Flaw):
         self.waiting = [soon, later]
         return {
             soon["Id"]: {"severity": "critical", "stake_amount": 7_000, "stake_kind": "pipeline"},
-            later["Id"]: {"severity": "high", "stake_amount": None, "stake_kind": None},
+            later["Id"]: {"severity": "high", "stake_amount": None, "stake_kind": None, "owner": "product operations"},
         }
 
     def mend(self) -> None:
@@ -260,6 +261,8 @@ class LostWithoutReason(Flaw):
     def plant(self) -> dict[str, Row]:
         account = self.any_account()
         self.lost = self.deal(account, "Closed Lost", closes_in=-700, Amount=9_000.0)
+        left = self.colleague("Verney", active=False)["Id"]
+        self.left_behind = self.deal(account, "Closed Lost", OwnerId=left)
         self.deal(
             account, "Closed Lost", closes_in=-3, Loss_Reason__c="Timing"
         )  # near misses: a reason, won, still open, deleted
@@ -267,10 +270,14 @@ class LostWithoutReason(Flaw):
         self.deal(account)
         self.world.delete("opportunity", self.deal(account, "Closed Lost", closes_in=-3)["Id"])
         owner = self.world.salesforce_users[account["OwnerId"]]["Name"]
-        return {self.lost["Id"]: {"severity": "medium", "stake_amount": 9_000, "stake_kind": "pipeline", "owner": owner}}
+        return {
+            self.lost["Id"]: {"severity": "medium", "stake_amount": 9_000, "stake_kind": "pipeline", "owner": owner},
+            self.left_behind["Id"]: {"severity": "medium", "stake_amount": 12_000, "owner": "sales operations"},
+        }
 
     def mend(self) -> None:
-        self.world.change("opportunity", self.lost["Id"], Loss_Reason__c="Competitor")
+        for deal in (self.lost, self.left_behind):
+            self.world.change("opportunity", deal["Id"], Loss_Reason__c="Competitor")
 
 
 class CustomerWithoutOwner(Flaw):

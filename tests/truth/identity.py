@@ -6,7 +6,7 @@ Here belong declared ids and registrable domains, the two ways by which records 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -18,7 +18,6 @@ Place = tuple[str, str, str]  # tool, record type, record id
 _TWO_LABELS = {"co.uk", "com.au"}  # of the suffixes that the world's companies use, those that are no single label
 _FREE_MAIL = {"gmail.com", "outlook.com", "web.de"}
 _ANCHORS = ("salesforce", "zendesk")
-_METHOD = {1: "alone", 2: "domain"}
 _ACCOUNT_ID = re.compile(r"001[0-9A-Za-z]{12}([0-9A-Za-z]{3})?")
 
 
@@ -84,10 +83,8 @@ class Company:
 
 
 def companies(world: World) -> list[Company]:
-    """Every company that some tool has a living record of."""
-    by_account: dict[str, Company] = {}
-    for accounts in _twins(world):
-        by_account |= dict.fromkeys((account["Id"] for account in accounts), Company(accounts, [], _METHOD[len(accounts)]))
+    """Every company that some tool has a living record of. Two accounts are two companies, whatever they share."""
+    by_account = {account["Id"]: Company([account], [], "alone") for account in world.alive("account")}
     strangers = []
     for organization in world.alive("organization"):
         account_id, method = account_of(world, organization)
@@ -97,16 +94,7 @@ def companies(world: World) -> list[Company]:
         company = by_account[account_id]
         company.organizations.append(organization)
         company.method = "domain" if "domain" in (method, company.method) else "declared_id"
-    return [*{id(company): company for company in by_account.values()}.values(), *strangers]
-
-
-def _twins(world: World) -> Iterator[list[Record]]:
-    """The accounts, two of one domain together. A third makes all of them ambiguous, so that each stands alone."""
-    sharing: dict[str, list[Record]] = {}
-    for account in world.alive("account"):
-        sharing.setdefault(account_domain(account) or account["Id"], []).append(account)
-    for accounts in sharing.values():
-        yield from [accounts] if len(accounts) == 2 else [[account] for account in accounts]
+    return [*by_account.values(), *strangers]
 
 
 def minted(anchor: Place) -> str:
