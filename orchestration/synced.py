@@ -33,7 +33,6 @@ def raw_table(stream: Stream) -> schema.RawTable:
         description=stream.description,
         columns=tuple(schema.Column(c.name, c.type, c.description) for c in stream.columns),
         key=stream.key,
-        write="snapshot" if stream.write == "snapshot" else "merge",
         version=stream.version,
         volatile=frozenset(c.name for c in stream.columns if c.volatile),
     )

@@ -27,7 +27,6 @@ from sqlalchemy.pool import NullPool
 
 Dialect = Literal["duckdb", "postgresql"]
 MEMORY_LIMIT = "4GB"  # DuckDB's own default is 80 % of the machine, which the tools beside it need too
-SCHEMAS = ("salesforce", "jira", "zendesk", "pendo", "files", "settings", "sync", "unified", "build")
 
 
 class WarehouseError(Exception):

@@ -19,7 +19,7 @@ with last_runs as (
         read,
         status,
         covered_until,
-        row_number() over (partition by tool, read order by ended_at desc, started_at desc) as place
+        row_number() over (partition by tool, read order by started_at desc, ended_at desc nulls last) as place
     from sync.runs
 )
 
@@ -61,8 +61,8 @@ def note(connection: sa.Connection, table: str, rows: int, reads: Iterable[str])
     connection.execute(sa.text("delete from unified.tables where table_name = :table"), values)
     connection.execute(
         sa.text(
-            "insert into unified.tables (table_name, as_of, built_at, rows, inputs_fresh)"
-            " select :table, as_of, :built_at, :rows, :fresh from settings.clock"
+            "insert into unified.tables (table_name, as_of, today, built_at, rows, inputs_fresh)"
+            " select :table, as_of, today, :built_at, :rows, :fresh from settings.clock"
         ),
         values,
     )

@@ -103,10 +103,11 @@ def gap_id(rule: str, entity_type: str, entity_id: str) -> str:
     return "g_" + sha256(f"{rule}/{entity_type}/{entity_id}".encode()).hexdigest()[:16]
 
 
-def review(connection: sa.Connection, run_id: str, found: Sequence[Rule] | None = None) -> list[RuleReport]:
-    """Runs every rule and brings the ledger up to date, in the connection's transaction.
+def review(connection: sa.Connection, run_id: str, found: Sequence[Rule]) -> list[RuleReport]:
+    """Runs the rules and brings the ledger up to date, in the connection's transaction.
 
-    A gap that is gone is resolved only if its rule ran and every read it needs is fresh: an outage closes nothing.
+    A gap that is gone is resolved only if its rule ran and every read it needs is fresh: an outage closes nothing. The
+    gaps of a rule that is no longer among them are resolved too.
     """
     as_of: datetime = connection.execute(verbatim("select as_of from settings.clock")).scalar_one()
     connected, stale = freshness.connected(connection), freshness.stale(connection)
@@ -114,7 +115,7 @@ def review(connection: sa.Connection, run_id: str, found: Sequence[Rule] | None 
     reasons: dict[str, str] = {}
     findings: list[Finding] = []
     ran, closing = [], []
-    for rule in rules() if found is None else found:
+    for rule in found:
         off = sorted({read.partition("/")[0] for read in rule.reads - connected})
         late = sorted(rule.reads & stale)
         if off:
@@ -126,10 +127,12 @@ def review(connection: sa.Connection, run_id: str, found: Sequence[Rule] | None 
             reasons[rule.name] = f"closes nothing while {', '.join(late)} is late"
         else:
             closing.append(rule.name)
-    _stage(connection, findings, closing)
+    known = {rule.name for rule in found}
+    dropped = connection.execute(verbatim("select distinct rule from unified.gaps")).scalars()
+    _stage(connection, findings, [*closing, *(rule for rule in dropped if rule not in known)])
     _bring_up_to_date(connection, as_of, run_id)
     _suppress(connection, ran)
-    return _reports(connection, rules() if found is None else found, {r.name for r in ran}, reasons, before)
+    return _reports(connection, found, {r.name for r in ran}, reasons, before)
 
 
 def _read(path: Path) -> Rule:

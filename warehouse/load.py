@@ -76,8 +76,14 @@ class LoadReport:
         return sum(t.inserted + t.updated + t.deleted for t in self.tables.values())
 
 
-def cursor(warehouse: Warehouse, tool: str, read: str, host: str) -> dict[str, Any] | None:
-    """Where the last run of a read came to; None before the first. Refuses rows of another host than the known one."""
+def cursor(
+    warehouse: Warehouse, tool: str, read: str, host: str, *, mapped: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, Any] | None:
+    """Where the last run of a read came to; None before the first, and when `mapped` is not what that run was given.
+
+    `mapped` names the vendor's fields by stream and column: rows read under another map lack what this one asks for, so
+    everything is read once more. Refuses rows of another host than the known one.
+    """
     with warehouse.loading(f"look where {tool}/{read} stands") as bulk:
         hosts = {row[0] for row in bulk.fetch("select distinct host from sync.cursors where tool = $1", [tool])}
         if hosts - {host}:
@@ -85,8 +91,10 @@ def cursor(warehouse: Warehouse, tool: str, read: str, host: str) -> dict[str, A
                 f"This warehouse holds {tool} rows of {', '.join(sorted(hosts))}, and the settings now name {host}. Two worlds "
                 f"must not mix: set {tool.upper()}_URL back, or use another warehouse (FULLPICTURE_HOME or WAREHOUSE_URL)."
             )
-        found = bulk.fetch("select cursor from sync.cursors where tool = $1 and read = $2", [tool, read])
-    return dict(json.loads(found[0][0])) if found else None
+        found = bulk.fetch("select cursor, mapped from sync.cursors where tool = $1 and read = $2", [tool, read])
+    if not found or (found[0][1] or "{}") != _json(mapped or {}):
+        return None
+    return dict(json.loads(found[0][0]))
 
 
 def load(
@@ -98,52 +106,118 @@ def load(
     run_id: str,
     tables: Mapping[str, RawTable],
     batches: Iterable[BatchLike],
+    mapped: Mapping[str, Mapping[str, str]] | None = None,
     requests: Callable[[], int] = lambda: 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> LoadReport:
     """Loads a read's batches; `tables` by stream name. `progress` hears how many rows have arrived so far.
 
-    Rows, deletes, rejects and cursor of a group of batches commit in one transaction, and the run's record with the
-    last: a kill at any moment loses nothing and doubles nothing. The database is open only while a group commits.
+    Rows, deletes, rejects, cursor and the run's record commit together, some batches at a time: a kill at any moment
+    loses nothing and doubles nothing, and a read that breaks keeps what it had read. The database is open only while a
+    group of batches commits.
     """
-    started = datetime.now(UTC)
-    report = LoadReport(tables={stream: TableReport() for stream in tables})
-    group: list[BatchLike] = []
-    rows = size = arrived = 0
-    opened = time.monotonic()
+    run = _Run(warehouse, tool, read, host, run_id, tables, _json(mapped or {}), requests)
+    arriving = iter(batches)
+    while True:
+        try:
+            batch = next(arriving, None)
+        except Exception:
+            run.commit("running")
+            raise
+        if batch is None:
+            run.commit("succeeded")
+            return run.report
+        run.add(batch)
+        progress(run.arrived)
 
-    def commit(*, last: bool) -> None:
-        if report.covered_until is None and not group and not last:
-            return
-        with warehouse.loading(f"load {tool}/{read}") as bulk:
-            for stream, table in tables.items():
-                _load_stream(bulk, stream, table, group, report)
-            report.rejected += _keep_rejects(bulk, tool, run_id, tables, group)
-            if group:
-                _move_cursor(bulk, tool, read, host, group[-1])
-            if last:
-                _record(bulk, run_id, tool, read, started, "succeeded", report, requests(), None)
 
-    for batch in batches:
-        group.append(batch)
-        report.covered_until = batch.covered_until or report.covered_until
-        here = sum(table.num_rows for table in batch.rows.values())
-        rows, arrived = rows + here, arrived + here
-        size += sum(table.nbytes for table in batch.rows.values())
-        progress(arrived)
-        if rows >= GROUP_ROWS or size >= GROUP_BYTES or time.monotonic() - opened > GROUP_SECONDS:
-            commit(last=False)
-            group, rows, size, opened = [], 0, 0, time.monotonic()
-    commit(last=True)
-    return report
+@dataclass
+class _Run:
+    """One run of a read: the batches that wait to be committed, and what became of those that were."""
+
+    warehouse: Warehouse
+    tool: str
+    read: str
+    host: str
+    run_id: str
+    tables: Mapping[str, RawTable]
+    mapped: str
+    requests: Callable[[], int]
+    arrived: int = 0
+
+    def __post_init__(self) -> None:
+        self.started = datetime.now(UTC)
+        self.report = LoadReport(tables={stream: TableReport() for stream in self.tables})
+        self._begin_group()
+
+    def _begin_group(self) -> None:
+        self.group: list[BatchLike] = []
+        self.rows = self.size = 0
+        self.opened = time.monotonic()
+
+    def add(self, batch: BatchLike) -> None:
+        self.group.append(batch)
+        self.report.covered_until = batch.covered_until or self.report.covered_until
+        rows = sum(table.num_rows for table in batch.rows.values())
+        self.arrived += rows
+        self.rows += rows
+        self.size += sum(table.nbytes for table in batch.rows.values())
+        if self.rows >= GROUP_ROWS or self.size >= GROUP_BYTES or time.monotonic() - self.opened > GROUP_SECONDS:
+            self.commit("running")
+
+    def commit(self, status: str) -> None:
+        with self.warehouse.loading(f"load {self.tool}/{self.read}") as bulk:
+            for stream, table in self.tables.items():
+                _load_stream(bulk, stream, table, self.group, self.report)
+            self.report.rejected += _keep_rejects(bulk, self.tool, self.run_id, self.tables, self.group)
+            if self.group:
+                self._move_cursor(bulk, self.group[-1])
+            self._record(bulk, status)
+        self._begin_group()
+
+    def _move_cursor(self, bulk: Bulk, batch: BatchLike) -> None:
+        bulk.execute("delete from sync.cursors where tool = $1 and read = $2", [self.tool, self.read])
+        at = _timestamp(batch.covered_until or datetime.now(UTC))
+        bulk.execute(
+            f"insert into sync.cursors (tool, read, host, cursor, mapped, updated_at) values ($1, $2, $3, $4, $5, {at})",
+            [self.tool, self.read, self.host, _json(batch.cursor), self.mapped],
+        )
+
+    def _record(self, bulk: Bulk, status: str) -> None:
+        ended = _timestamp(datetime.now(UTC)) if status == "succeeded" else "null"
+        covered = _timestamp(self.report.covered_until) if self.report.covered_until else "null"
+        made = self.report.tables.values()
+        counts = [sum(t.inserted for t in made), sum(t.updated for t in made), sum(t.deleted for t in made)]
+        counts += [self.report.rejected, self.requests()]
+        key = [self.run_id, self.tool, self.read]
+        bulk.execute("delete from sync.runs where run_id = $1 and tool = $2 and read = $3", key)
+        bulk.execute(
+            "insert into sync.runs (run_id, tool, read, started_at, ended_at, covered_until, status, rows_inserted, "
+            f"rows_updated, rows_deleted, rows_rejected, requests) values ($1, $2, $3, {_timestamp(self.started)}, "
+            f"{ended}, {covered}, $4, {', '.join(str(int(count)) for count in counts)})",
+            [*key, status],
+        )
 
 
 def record_failure(
     warehouse: Warehouse, *, tool: str, read: str, run_id: str, started_at: datetime, error: str, requests: int = 0
 ) -> None:
-    """Keeps the record of a run that ended badly; what it had committed stays."""
+    """Keeps the record of a run that ended badly, with the counts of what it had committed, which stays."""
+    key = [run_id, tool, read]
+    now = _timestamp(datetime.now(UTC))
     with warehouse.loading(f"record the failure of {tool}/{read}") as bulk:
-        _record(bulk, run_id, tool, read, started_at, "failed", LoadReport(), requests, error)
+        known = bulk.fetch("select 1 from sync.runs where run_id = $1 and tool = $2 and read = $3", key)
+        if not known:
+            bulk.execute(
+                "insert into sync.runs (run_id, tool, read, started_at, rows_inserted, rows_updated, rows_deleted, "
+                f"rows_rejected) values ($1, $2, $3, {_timestamp(started_at)}, 0, 0, 0, 0)",
+                key,
+            )
+        bulk.execute(
+            f"update sync.runs set status = 'failed', ended_at = {now}, error = $4, requests = {int(requests)} "
+            "where run_id = $1 and tool = $2 and read = $3",
+            [*key, error],
+        )
 
 
 def _load_stream(bulk: Bulk, stream: str, table: RawTable, group: Sequence[BatchLike], report: LoadReport) -> None:
@@ -239,7 +313,7 @@ def _keep_rejects(bulk: Bulk, tool: str, run_id: str, tables: Mapping[str, RawTa
                     f"delete from sync.rejects where tool = $1 and stream = $2 and record_id in (select {key} from _arrived)",
                     [tool, stream],
                 )
-    rejects = {(r.stream, r.record_id, r.column, r.original): r for b in group for r in b.rejects}
+    rejects = _unmended(tables, group)
     if rejects:
         bulk.stage(
             "_rejects",
@@ -265,35 +339,25 @@ def _keep_rejects(bulk: Bulk, tool: str, run_id: str, tables: Mapping[str, RawTa
     return len(rejects)
 
 
-def _move_cursor(bulk: Bulk, tool: str, read: str, host: str, batch: BatchLike) -> None:
-    bulk.execute("delete from sync.cursors where tool = $1 and read = $2", [tool, read])
-    at = _timestamp(batch.covered_until or datetime.now(UTC))
-    bulk.execute(
-        f"insert into sync.cursors (tool, read, host, cursor, updated_at) values ($1, $2, $3, $4, {at})",
-        [tool, read, host, json.dumps(batch.cursor, sort_keys=True)],
-    )
+def _unmended(
+    tables: Mapping[str, RawTable], group: Sequence[BatchLike]
+) -> dict[tuple[str, str | None, str | None, str], RejectLike]:
+    """What was put aside and did not come again whole in a later batch of the same group."""
+    rejects: dict[tuple[str, str | None, str | None, str], RejectLike] = {}
+    for batch in group:
+        if rejects:
+            again = {
+                (stream, "/".join(str(part) for part in key.values()))
+                for stream, rows in batch.rows.items()
+                for key in rows.select(list(tables[stream].key)).to_pylist()
+            }
+            rejects = {known: reject for known, reject in rejects.items() if known[:2] not in again}
+        rejects |= {(r.stream, r.record_id, r.column, r.original): r for r in batch.rejects}
+    return rejects
 
 
-def _record(
-    bulk: Bulk,
-    run_id: str,
-    tool: str,
-    read: str,
-    started: datetime,
-    status: str,
-    report: LoadReport,
-    requests: int,
-    error: str | None,
-) -> None:
-    covered = _timestamp(report.covered_until) if report.covered_until else "null"
-    counts = [sum(getattr(table, kind) for table in report.tables.values()) for kind in ("inserted", "updated", "deleted")]
-    bulk.execute(
-        "insert into sync.runs (run_id, tool, read, started_at, ended_at, covered_until, status, rows_inserted, "
-        "rows_updated, rows_deleted, rows_rejected, requests, error) values ($1, $2, $3, "
-        f"{_timestamp(started)}, {_timestamp(datetime.now(UTC))}, {covered}, $4, "
-        f"{', '.join(str(int(count)) for count in counts)}, {int(report.rejected)}, {int(requests)}, $5)",
-        [run_id, tool, read, status, error],
-    )
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _same_key(table: RawTable, left: str, right: str) -> str:

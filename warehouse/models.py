@@ -257,7 +257,8 @@ def _recreate_view(connection: sa.Connection, model: Model, statement: str) -> N
         ) from None
     connection.execute(verbatim(statement))
     for privilege, grantee in grants:
-        connection.execute(verbatim(f'grant {privilege} on {model.full_name} to "{grantee}"'))
+        role = "public" if grantee == "PUBLIC" else '"{}"'.format(grantee.replace('"', '""'))
+        connection.execute(verbatim(f"grant {privilege} on {model.full_name} to {role}"))
 
 
 def _fill(connection: sa.Connection, schema: str, name: str, model: Model) -> None:

@@ -12,10 +12,9 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from warehouse.engine import SCHEMAS, Warehouse, WarehouseError, verbatim
+from warehouse.engine import Warehouse, WarehouseError, verbatim
 
 Type = Literal["text", "integer", "double", "decimal", "boolean", "timestamp", "date", "json"]
-Write = Literal["merge", "snapshot"]
 
 # Ordered byte by byte, with Unicode's upper and lower case: what DuckDB does, so that text compares alike on both.
 _TEXT = sa.Text().with_variant(sa.Text(collation="pg_c_utf8"), "postgresql")
@@ -62,7 +61,6 @@ class RawTable(Table):
     """
 
     key: tuple[str, ...] = ("id",)
-    write: Write = "merge"
     version: str | None = None
     volatile: frozenset[str] = field(default_factory=frozenset)
 
@@ -70,7 +68,7 @@ class RawTable(Table):
 RAW_COLUMNS = (
     Column("extra", "json", "Every field of the vendor's record that no column holds, an object; null if none."),
     Column("_deleted_at", "timestamp", "When the record was deleted in its tool, or found to be gone; null while it lives."),
-    Column("_synced_at", "timestamp", "When this row was last written, by the vendor's clock."),
+    Column("_synced_at", "timestamp", "When this row was last written (UTC)."),
 )
 
 
@@ -90,7 +88,8 @@ SYNC = (
         read text The read.
         host text Host that the rows come from; another host is another world and is refused.
         cursor json Where the next run goes on; only the connector reads it.
-        updated_at timestamp When the cursor was last moved, by the vendor's clock.
+        mapped json The vendor's fields that the settings had mapped to columns when the rows were read.
+        updated_at timestamp When the cursor was last moved (UTC).
     """,
     ),
     _table(
@@ -104,7 +103,7 @@ SYNC = (
         started_at timestamp When it started.
         ended_at timestamp When it ended.
         covered_until timestamp Everything the vendor knew up to this moment of its own clock has been loaded.
-        status text succeeded or failed.
+        status text running, succeeded or failed; a run that was killed stays running.
         rows_inserted integer Rows that were new.
         rows_updated integer Rows that had changed.
         rows_deleted integer Rows that were marked deleted.
@@ -263,6 +262,7 @@ LEDGERS = (
         """
         table_name text The table.
         as_of timestamp The clock of the refresh that built it.
+        today date The day of that, in the configured zone.
         built_at timestamp When it was built.
         rows integer Rows it holds.
         inputs_fresh boolean Whether every read it rests on had succeeded within the set hours.
@@ -345,7 +345,7 @@ def prepare(warehouse: Warehouse, raw: Sequence[RawTable]) -> None:
         ]
         if not missing and not grown:
             return
-        for schema in SCHEMAS:
+        for schema in sorted({table.schema for table in tables} | {"build"}):
             connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
         for table in missing:
             create(connection, table.schema, table.name, table.columns)

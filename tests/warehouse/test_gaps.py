@@ -200,6 +200,17 @@ def test_a_late_read_suppresses_what_appears_since_but_not_what_was_there(things
     assert rows_of(things, query) == [("1", None), ("2", None)]
 
 
+def test_the_gaps_of_a_rule_that_is_dropped_are_resolved(things: Warehouse, review: Review, tmp_path: Path) -> None:
+    loaded(things, batch([row(1, None)]))
+    review(1)
+    (tmp_path / "rules" / "process" / "nameless.sql").unlink()
+
+    with things.begin("review") as connection:
+        gaps.review(connection, "run 2", gaps.rules(tmp_path / "rules"))
+
+    assert rows_of(things, "select rule, status from unified.gaps") == [("nameless", "resolved")]
+
+
 def test_a_rule_whose_tool_is_off_does_not_run_and_says_so(things: Warehouse, review: Review) -> None:
     loaded(things, batch([row(1, None)]))
     review(1)

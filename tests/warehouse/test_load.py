@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import adbc_driver_manager
@@ -120,22 +121,43 @@ def test_rows_of_another_host_are_refused(things: Warehouse) -> None:
         load.cursor(things, "zendesk", "things", "y.example")
 
 
-def test_a_read_that_breaks_keeps_what_was_committed_and_goes_on_from_there(
+def test_a_read_that_breaks_keeps_what_had_arrived_and_goes_on_from_there(
     things: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load, "GROUP_ROWS", 2)
 
-    def breaking() -> object:
+    def breaking() -> Iterator[Batch]:
         yield batch([row(1), row(2)], night=1)
         yield batch([row(3)], night=2)
         raise ConnectionError("gone")
 
+    read = {"tool": "zendesk", "read": "things", "run_id": "r"}
     with pytest.raises(ConnectionError):
-        load.load(things, tool="zendesk", read="things", host="h", run_id="r", tables={"things": THINGS}, batches=breaking())
+        load.load(things, **read, host="h", tables={"things": THINGS}, batches=breaking())
 
-    assert rows_of(things, "select id from zendesk.things order by id") == [(1,), (2,)]
-    assert load.cursor(things, "zendesk", "things", "h") == {"night": 1}
-    assert rows_of(things, "select count(*) from sync.runs") == [(0,)]
+    assert rows_of(things, "select id from zendesk.things order by id") == [(1,), (2,), (3,)]
+    assert load.cursor(things, "zendesk", "things", "h") == {"night": 2}
+    assert rows_of(things, "select status, rows_inserted, ended_at from sync.runs") == [("running", 3, None)]
+    load.record_failure(things, **read, started_at=night(1), error="gone")
+    assert rows_of(things, "select status, rows_inserted, error from sync.runs") == [("failed", 3, "gone")]
+
+
+def test_another_map_of_fields_reads_everything_once_more(things: Warehouse) -> None:
+    read = {"tool": "zendesk", "read": "things", "host": "h"}
+    once = {"things": {"name": "Name__c"}}
+    load.load(things, **read, run_id="1", tables={"things": THINGS}, batches=[batch([row(1)])], mapped=once)
+
+    assert load.cursor(things, **read, mapped=once) == {"night": 1}
+    assert load.cursor(things, **read, mapped={"things": {"name": "Title__c"}}) is None
+    assert load.cursor(things, **read) is None
+
+
+def test_a_record_that_is_put_aside_and_then_comes_whole_is_not_listed(things: Warehouse) -> None:
+    bad = [Reject("things", "1", None, "is no record", "7"), Reject("things", "2", None, "is no record", "8")]
+
+    loaded(things, batch([], rejects=bad), batch([row(1)]))
+
+    assert rows_of(things, "select record_id from sync.rejects") == [("2",)]
 
 
 def test_a_transaction_that_fails_leaves_neither_rows_nor_cursor(things: Warehouse) -> None:
@@ -150,10 +172,10 @@ def test_a_transaction_that_fails_leaves_neither_rows_nor_cursor(things: Warehou
 def test_every_run_leaves_its_record(things: Warehouse) -> None:
     loaded(things, batch([row(1), row(2)]))
     loaded(things, batch([row(1, "b", 2)], night=2, present=[1]))
-    load.record_failure(things, tool="zendesk", read="things", run_id="r3", started_at=night(3), error="no answer", requests=4)
+    load.record_failure(things, tool="zendesk", read="things", run_id="z", started_at=night(3), error="no answer", requests=4)
 
     columns = "status, rows_inserted, rows_updated, rows_deleted, covered_until, requests, error"
-    assert rows_of(things, f"select {columns} from sync.runs order by run_id desc, covered_until") == [
+    assert rows_of(things, f"select {columns} from sync.runs order by run_id") == [
         ("succeeded", 2, 0, 0, night(1), 0, None),
         ("succeeded", 0, 1, 1, night(2), 0, None),
         ("failed", 0, 0, 0, None, 4, "no answer"),

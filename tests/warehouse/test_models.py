@@ -193,6 +193,7 @@ def test_on_postgresql_another_ones_view_and_grant_survive_ten_refreshes(
         connection.execute(verbatim("create role analyst_of_things"))
         connection.execute(verbatim("grant usage on schema unified to analyst_of_things"))
         connection.execute(verbatim("grant select on unified.things to analyst_of_things"))
+        connection.execute(verbatim("grant select on unified.things to public"))
         connection.execute(verbatim("create view public.mine as select name from unified.things"))
 
     for number in range(10):

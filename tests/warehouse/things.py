@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from warehouse import load
 from warehouse.engine import Warehouse
 from warehouse.schema import Column, RawTable
 
+RUNS = count(1)
 START = datetime(2026, 3, 1, 2, tzinfo=UTC)
 
 THINGS = RawTable(
@@ -60,7 +62,13 @@ def batch(
 
 def loaded(warehouse: Warehouse, *batches: Batch, table: RawTable = THINGS, host: str = "x.example") -> load.TableReport:
     report = load.load(
-        warehouse, tool="zendesk", read=table.name, host=host, run_id="run", tables={table.name: table}, batches=batches
+        warehouse,
+        tool="zendesk",
+        read=table.name,
+        host=host,
+        run_id=f"run {next(RUNS):03}",
+        tables={table.name: table},
+        batches=batches,
     )
     return report.tables[table.name]
 

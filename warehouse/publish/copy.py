@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from warehouse.engine import Warehouse, verbatim
 
 FILE = "fullpicture.duckdb"
-RAW = ("salesforce", "jira", "zendesk", "pendo", "files")
+OWN = ("unified", "settings", "sync", "build")  # every other schema holds the raw tables of a tool
 
 
 def publish(warehouse: Warehouse, folder: Path, *, include_raw: bool = False) -> Path | None:
@@ -30,7 +30,7 @@ def publish(warehouse: Warehouse, folder: Path, *, include_raw: bool = False) ->
             _statement(warehouse, "attach '{}' as published".format(str(aside).replace("'", "''")))
             try:
                 with warehouse.begin("write the copy") as connection:
-                    _write(connection, ("unified", *(RAW if include_raw else ())))
+                    _write(connection, ("unified", *(_raw(connection) if include_raw else ())))
             finally:
                 _statement(warehouse, "detach published")
         os.replace(aside, target)
@@ -42,6 +42,13 @@ def publish(warehouse: Warehouse, folder: Path, *, include_raw: bool = False) ->
 def _statement(warehouse: Warehouse, sql: str) -> None:
     with warehouse.begin(sql.split(" ", 1)[0]) as connection:
         connection.execute(verbatim(sql))
+
+
+def _raw(connection: sa.Connection) -> list[str]:
+    found = connection.execute(
+        verbatim("select distinct schema_name from duckdb_tables() where database_name = current_database() order by 1")
+    )
+    return [name for name in found.scalars() if name not in OWN]
 
 
 def _write(connection: sa.Connection, schemas: tuple[str, ...]) -> None:

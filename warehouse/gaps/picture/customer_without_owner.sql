@@ -2,7 +2,7 @@
 -- severity: high
 -- owner: sales operations
 -- fix: Give the Salesforce account an owner who is active.
--- inputs: salesforce/accounts, salesforce/users
+-- inputs: salesforce/accounts, salesforce/opportunities, salesforce/users
 -- entity: customer
 select
     profile.customer_id as entity_id,

@@ -19,7 +19,7 @@ select
     record.tool,
     record.record_type,
     record.record_id,
-    coalesce(minted.merged_into, link.customer_id) as customer_id,
+    link.customer_id,
     record.name,
     case when place.kind in ('company', 'internal') then place.registrable end as domain,
     coalesce(place.kind = 'internal', false) as internal,
@@ -34,6 +34,5 @@ select
 from unified.customer_links as link
 join unified.records as record
     on record.tool = link.tool and record.record_type = link.record_type and record.record_id = link.record_id
-left join sync.customer_ids as minted on minted.customer_id = link.customer_id
 left join sync.domains as place on place.host = record.host
 where link.valid_to is null and not record.deleted
