@@ -11,7 +11,7 @@ test: setup  ## everything that must hold: style, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile -rs -m "not soak"
+	$(BIN)/pytest -n 2 --dist loadfile -rs -m "not soak and not bench"
 
 dev: setup  ## the Dagster UI on 127.0.0.1:3000; DEMO=1 shows the demo's data
 	$(BIN)/fullpicture dev $(if $(DEMO),--demo)
@@ -20,7 +20,7 @@ soak: setup  ## the long drills
 	$(BIN)/pytest -n 2 -m soak
 
 bench: setup  ## the measurements
-	$(BIN)/pytest tests/benchmarks -s
+	$(BIN)/pytest -m bench -s
 
 lock:  ## resolves requirements.lock anew; needs uv
 	uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header \
