@@ -212,8 +212,8 @@ class Gate(HTTPAdapter):
         self._pin(request)
         options["timeout"] = TIMEOUT
         limiter = Limiter.of(self.site.host, self._bucket(urlsplit(request.url or "").path))
-        renewed = False
-        for tries in range(1, self.patience.tries + 1):
+        tries, renewed = 0, False
+        while True:
             limiter.wait()
             self.login(request)  # the token may have been renewed meanwhile
             try:
@@ -223,7 +223,8 @@ class Gate(HTTPAdapter):
             if fault.what == "401" and not renewed:
                 renewed = self.login.renew(request)
                 if renewed:
-                    continue
+                    continue  # counts as no try: the new token must have one, too
+            tries += 1
             if not (fault.verdict.transient and fault.verdict.at_once) or tries == self.patience.tries:
                 break
             wait = self._wait(fault, tries)

@@ -259,6 +259,25 @@ def test_a_token_that_ends_in_mid_read_is_renewed(running: Running, connect: Con
     assert sum("token" in entry.target for entry in server.log) == 2
 
 
+@pytest.mark.parametrize("tool", ["salesforce", "zendesk"])
+def test_a_token_that_ends_before_the_last_try_is_renewed_and_tried(running: Running, connect: Connect, tool: str) -> None:
+    name, path = FIRST[tool]
+    server: Any = getattr(running, tool)
+    server.faults.answer(500, path, times=3)
+    server.faults.run(server.expire_tokens, path)
+    assert landed(connect(tool), name).all
+    assert [entry.status for entry in server.log if entry.status != 200] == [500, 500, 500, 401]
+
+
+@pytest.mark.parametrize("tool", ["salesforce", "zendesk"])
+def test_a_renewed_token_that_is_refused_too_is_given_up(running: Running, connect: Connect, tool: str) -> None:
+    name, path = FIRST[tool]
+    server: Any = getattr(running, tool)
+    server.faults.answer(401, path, times=9)
+    assert "the token is refused" in str(told(connect(tool), name))
+    assert [entry.status for entry in server.log].count(401) == 2
+
+
 def test_a_token_is_renewed_before_it_ends(running: Running, connect: Connect) -> None:
     running.zendesk.token_lifetime = 1
     connector = connect("zendesk")
