@@ -18,7 +18,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 @cache
 def streams(tool: str) -> dict[str, Stream]:
     """The streams of a tool by name, in the order of its file. A mapped column has no source: the settings name it."""
-    declared = yaml.load(Path(__file__).with_name(f"{tool}.yaml").read_text("utf-8"), _Loader)  # noqa: S506  (both are safe)  # both are safe
+    declared = yaml.load(Path(__file__).with_name(f"{tool}.yaml").read_text("utf-8"), _Loader)  # noqa: S506  (both are safe)
     return {name: _stream(tool, name, dict(spec)) for name, spec in declared.items()}
 
 
