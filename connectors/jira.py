@@ -245,13 +245,13 @@ class Jira(HttpConnector):
         return [self._page(decoder, bodies.issues, response)]
 
     def _decoder(self) -> rows.Decoder:
-        sources = {column: f"fields.{field}" for column, field in self._field_ids().items()}
+        sources = {column: f"fields.{field}" for column, field in (self._field_ids() if self._mapped else {}).items()}
         values = {"description_text": adf.plain, **dict.fromkeys(sources, chosen)}
         return rows.Decoder(_STREAMS["issues"], sources=sources, values=values, drop=_WRAPPING)
 
     def _field_ids(self) -> dict[str, str]:
         """The ids of the mapped fields, which the settings name by id or name. One that is not visible is left out."""
-        known = self.decoded(self._get("field"), list[_Field]) if self._mapped else []
+        known = self.decoded(self._get("field"), list[_Field])
         found = {}
         for column, wanted in self._mapped.items():
             ids = [field.id for field in known if field.id == wanted]
@@ -283,7 +283,8 @@ class Jira(HttpConnector):
         return "can be read"
 
     def _known_fields(self) -> str:
-        missing = [wanted for column, wanted in self._mapped.items() if column not in self._field_ids()]
+        found = self._field_ids()
+        missing = [wanted for column, wanted in self._mapped.items() if column not in found]
         return "can be read" + (f", except {', '.join(missing)}: hidden from this user, or not there" if missing else "")
 
     def _count(self) -> int:

@@ -190,6 +190,12 @@ def test_an_issue_that_a_bulk_fetch_cannot_give_is_asked_for_again_and_then_list
     assert "Too much to send" in reject.reason
 
 
+@pytest.mark.parametrize("fields", [{}, {"issues": {"customer": "Customer", "product_area": "Product area"}}])
+def test_check_asks_for_the_fields_once(running: Running, connect: Connect, fields: dict[str, dict[str, str]]) -> None:
+    assert all(finding.ok for finding in connect("jira", fields=fields).check())
+    assert [entry.target for entry in running.jira.log].count("/rest/api/3/field") == 1
+
+
 def test_an_issue_deleted_while_it_is_read_is_no_reject(running: Running, connect: Connect) -> None:
     record_id = next(iter(running.world.alive("issue")))["id"]
     running.jira.faults.run(lambda: running.world.delete("issue", record_id), "bulkfetch")
