@@ -329,6 +329,14 @@ class HttpConnector(Connector):
             transient=True,
         )
 
+    def emptied(self, things: str, before: int) -> SourceError:
+        """For not a single record where there were some: a user who lost a permission is shown just that."""
+        return SourceError(
+            f"{self.gate.site.tool} shows no {things} any more, after {before} before, and nothing is marked as deleted: "
+            f"probably a permission was lost. Let the user of {self.gate.site.login} see them again; trying again will "
+            "not help."
+        )
+
     def tried(self, subject: str, act: Callable[[], str]) -> Finding:
         """What came of `act`, which returns what is good to know if it works."""
         try:

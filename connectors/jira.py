@@ -38,6 +38,8 @@ _EVERYTHING = 'created >= "1970-01-01" ORDER BY created ASC'  # JQL must be boun
 _WRAPPING = ("expand",)  # says what more could be asked for, and is no field
 _STREAMS = streams("jira")
 
+_Unread = dict[int, str]  # issues that Jira could not give so far, and why
+
 
 class _Id(msgspec.Struct):
     id: str
@@ -49,7 +51,6 @@ class _Found(msgspec.Struct, rename="camel"):
 
 
 class _Failure(msgspec.Struct, rename="camel"):
-    id: str | int | None = None
     error_message: str | None = None
 
 
@@ -100,9 +101,9 @@ class Jira(HttpConnector):
 
     def batches(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
         if read.name == "projects":
-            return self._snapshot("projects", self._projects())
+            return self._snapshot("projects", self._projects(), cursor or {})
         if read.name == "fields":
-            return self._snapshot("fields", self._fields())
+            return self._snapshot("fields", self._fields(), cursor or {})
         return self._issues(cursor)
 
     def check(self) -> Iterator[Finding]:
@@ -137,18 +138,22 @@ class Jira(HttpConnector):
 
     # projects and fields --------------------------------------------------------------------------------------------
 
-    def _snapshot(self, name: str, pages: Iterator[tuple[Raw | bytes, bool, Response]]) -> Iterator[Batch]:
+    def _snapshot(self, name: str, pages: Iterator[tuple[Raw | bytes, bool, Response]], cursor: Cursor) -> Iterator[Batch]:
         """Pages of (records, whether it is the last one, the reply) as batches; the last one says what exists."""
         finish = _archived_or_not if name == "projects" else rows.as_it_is
         decoder = rows.Decoder(_STREAMS[name], drop=_WRAPPING, finish=finish)
         ids: list[str] = []
+        known = cursor.get("count", 0)
         until = None
         for records, ended, response in pages:
             until = until or self.gate.clock
             page = self._page(decoder, records, response)
             ids += page.table["id"].to_pylist()
+            if known and ended and not ids:
+                raise self.emptied(name, known)
+            known = len(ids) if ended else max(known, len(ids))
             present = {name: rows.keys(_STREAMS[name], {"id": ids})} if ended else {}
-            yield Batch({}, {name: page.table}, page.rejects, present, until if ended else None)
+            yield Batch({"count": known}, {name: page.table}, page.rejects, present, until if ended else None)
 
     def _projects(self) -> Iterator[tuple[Raw, bool, Response]]:
         start, ended = 0, False
@@ -157,7 +162,9 @@ class Jira(HttpConnector):
             response = self._get("project/search", asked)
             page = self.decoded(response, _Projects)
             read = len(msgspec.json.decode(page.values, type=list[Raw]))
-            start, ended = start + read, page.is_last or not read
+            if not read and not page.is_last:
+                raise self.surprise(response, "a page without projects that is not the last one")
+            start, ended = start + read, page.is_last
             yield page.values, ended, response
 
     def _fields(self) -> Iterator[tuple[bytes, bool, Response]]:
@@ -170,46 +177,52 @@ class Jira(HttpConnector):
         zone = self._zone()
         decoder = self._decoder()
         until = on_the_minute(self.gate.clock - _MARGIN, zone)
-        unread: dict[int, str] = {}
+        known = cursor.get("issues", 0) if cursor else 0
+        unread: _Unread = dict.fromkeys(cursor.get("unread", ()) if cursor else (), "")
+        if cursor and unread:
+            for _, table, rejects in self._batched(decoder, sorted(unread), unread):
+                yield Batch({**cursor, "unread": sorted(unread)}, {"issues": table}, rejects)
         for window, after in windows(cursor, until, _LOOK_BACK):
             ids = [issue_id for issue_id in self._ids(_jql(window, zone)) if after is None or issue_id > int(after)]
-            for last, pages in self._batched(decoder, ids, unread):
-                table = pa.concat_tables(page.table for page in pages)
-                rejects = tuple(reject for page in pages for reject in page.rejects)
-                yield Batch(window.reached(str(last)), {"issues": table}, rejects)
+            known = max(known, len(ids))
+            for last, table, rejects in self._batched(decoder, ids, unread):
+                reached = {**window.reached(str(last)), "issues": known, "unread": sorted(unread)}
+                yield Batch(reached, {"issues": table}, rejects)
         present = self._ids(_EVERYTHING)
-        if not present and cursor and cursor.get("issues"):
-            raise SourceError(
-                f"Jira shows no issue any more, after {cursor['issues']} before; nothing is marked as deleted. Let the "
-                f"user of {self.gate.site.login} browse the projects again; trying again will not help."
-            )
+        if known and not present:
+            raise self.emptied("issues", known)
         exist = {"issues": rows.keys(_STREAMS["issues"], {"id": list(map(str, present))})}
-        rejects = tuple(_unread(issue_id, why) for issue_id, why in unread.items() if issue_id in set(present))
-        yield Batch({**window.done(), "issues": len(present)}, {}, rejects, exist, window.until)
+        left = sorted(unread.keys() & set(present))
+        rejects = tuple(_unread(issue_id, unread[issue_id]) for issue_id in left)
+        yield Batch({**window.done(), "issues": len(present), "unread": left}, {}, rejects, exist, window.until)
 
     def _ids(self, jql: str) -> list[int]:
-        """The ids of all issues that match, rising."""
+        """The ids of all issues that match, rising. Only a page without a token is the last: what is missing here would
+        be taken for deleted."""
         ids: list[int] = []
+        tokens: set[str] = set()
         asked: dict[str, Any] = {"jql": jql, "fields": "id", "maxResults": _IDS}
         while True:
-            found = self.decoded(self._get("search/jql", asked), _Found)
+            response = self._get("search/jql", asked)
+            found = self.decoded(response, _Found)
             ids += [int(issue.id) for issue in found.issues]
-            if found.next_page_token in (None, asked.get("nextPageToken")):
+            if found.next_page_token is None:
                 return sorted(set(ids))
+            if found.next_page_token in tokens:
+                raise self.surprise(response, "the same page token again")
+            tokens.add(found.next_page_token)
             asked["nextPageToken"] = found.next_page_token
 
     def _batched(
-        self, decoder: rows.Decoder, ids: Sequence[int], unread: dict[int, str]
-    ) -> Iterator[tuple[int, list[rows.Page]]]:
-        """Pages of issues, some at a time, with the last id that was asked for."""
+        self, decoder: rows.Decoder, ids: Sequence[int], unread: _Unread
+    ) -> Iterator[tuple[int, pa.Table, tuple[Reject, ...]]]:
+        """Issues and rejects, some replies at a time, with the last id that was asked for."""
         pages: list[rows.Page] = []
         for asked, response in self._bodies(ids):
-            bodies = self.decoded(response, _Bodies)
-            pages.append(self._page(decoder, bodies.issues, response))
-            for failure in bodies.issue_errors:
-                pages += self._again(decoder, failure, unread)
+            pages += self._opened(decoder, asked, response, unread)
             if len(pages) >= _BATCH or asked[-1] == ids[-1]:
-                yield asked[-1], pages
+                table = pa.concat_tables(page.table for page in pages)
+                yield asked[-1], table, tuple(reject for page in pages for reject in page.rejects)
                 pages = []
 
     def _bodies(self, ids: Sequence[int]) -> Iterator[tuple[Sequence[int], Response]]:
@@ -233,16 +246,25 @@ class Jira(HttpConnector):
         fields = ["*all", "-comment", "-worklog"]
         return self._post("issue/bulkfetch", {"issueIdsOrKeys": list(map(str, ids)), "fields": fields})
 
-    def _again(self, decoder: rows.Decoder, failure: _Failure, unread: dict[int, str]) -> list[rows.Page]:
-        """One more try for an issue that Jira could not give in a large reply, or that was deleted meanwhile."""
-        if not str(failure.id).isdigit():
-            return []
-        issue_id = int(str(failure.id))
-        response = self._fetch([issue_id])
+    def _opened(
+        self, decoder: rows.Decoder, asked: Sequence[int], response: Response, unread: _Unread, *, last_try: bool = False
+    ) -> list[rows.Page]:
+        """The issues of a reply. What it lacks is asked for once more, each alone, if Jira tells of errors: the reply may
+        have become too large. What was deleted or hidden meanwhile it leaves out without a word."""
         bodies = self.decoded(response, _Bodies)
-        if bodies.issue_errors:
-            unread[issue_id] = bodies.issue_errors[0].error_message or "no reason given"
-        return [self._page(decoder, bodies.issues, response)]
+        page = self._page(decoder, bodies.issues, response)
+        found = set(page.table["id"].to_pylist())
+        lacking = [issue_id for issue_id in asked if str(issue_id) not in found]
+        for issue_id in asked:
+            unread.pop(issue_id, None)
+        pages = [page]
+        if bodies.issue_errors and not last_try:
+            for issue_id in lacking:
+                pages += self._opened(decoder, [issue_id], self._fetch([issue_id]), unread, last_try=True)
+        else:
+            why = next((failure.error_message for failure in bodies.issue_errors), None)
+            unread.update(dict.fromkeys(lacking, why or "no reason given"))
+        return pages
 
     def _decoder(self) -> rows.Decoder:
         sources = {column: f"fields.{field}" for column, field in (self._field_ids() if self._mapped else {}).items()}

@@ -90,7 +90,7 @@ class Zendesk(HttpConnector):
             return self._cursor_export("users", cursor or {}, {})
         if read.name == "organizations":
             return self._time_export("organizations", cursor or {})
-        return self._jira_links()
+        return self._jira_links(cursor or {})
 
     def check(self) -> Iterator[Finding]:
         me = self.tried("login", lambda: f"works, as {self._me()}" + (f". {TOKENS_END}" if self._ends else ""))
@@ -151,9 +151,10 @@ class Zendesk(HttpConnector):
             if export.end_of_stream:
                 return
 
-    def _jira_links(self) -> Iterator[Batch]:
+    def _jira_links(self, cursor: Cursor) -> Iterator[Batch]:
         """All links, by rising id: the vendor says nothing of links that were removed."""
         seen: list[str] = []
+        known = cursor.get("count", 0)
         until = None
         while True:
             response = self._get("/api/v2/jira/links", {"since_id": max(map(int, seen))} if seen else {})
@@ -163,10 +164,13 @@ class Zendesk(HttpConnector):
             found = page.table["id"].to_pylist()
             seen += found
             if not found or (links.total is not None and len(seen) >= links.total):
+                if known and not seen:
+                    raise self.emptied("links to Jira", known)
                 present = {"jira_links": rows.keys(_STREAMS["jira_links"], {"id": seen})}
-                yield Batch({}, {"jira_links": page.table}, page.rejects, present, until)
+                yield Batch({"count": len(seen)}, {"jira_links": page.table}, page.rejects, present, until)
                 return
-            yield Batch({}, {"jira_links": page.table}, page.rejects)
+            known = max(known, len(seen))
+            yield Batch({"count": known}, {"jira_links": page.table}, page.rejects)
 
     def _me(self) -> str:
         me = msgspec.json.decode(self._get("/api/v2/users/me.json", {}).content)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from landing import Landing, landed, read
 
-from connectors.base import Column, Connector
+from connectors.base import Column, Connector, SourceError
 from connectors.sandbox.serve import Running
 
 READS = {
@@ -36,6 +36,12 @@ UNSEEN = {  # what the world computes when it is asked, or a connector makes of 
     "fix_versions", "issue_links", "parent_key", "description_text", "metric_set", "solved_at", "customer", "product_area",
     "archived", "lead_name", "lead_account_id", "url", "components", "blocking_feature", "loss_reason",
 }  # fmt: skip
+NOTHING = {  # what a vendor answers who shows nothing any more, to the reads that take what is missing for deleted
+    ("jira", "projects"): ("project/search", {"values": [], "isLast": True}),
+    ("jira", "fields"): ("field", []),
+    ("jira", "issues"): ("search/jql", {"issues": []}),
+    ("zendesk", "jira_links"): ("jira/links", {"links": [], "total": 0}),
+}
 Connect = Callable[..., Connector]
 
 
@@ -112,6 +118,28 @@ def test_a_resumed_read_sees_what_changed_after_the_kill(running: Running, conne
         landing.read_on(connect(tool), only=2)
     landing.read_on(connect(tool))
     check_against_world(landing, running, READS[tool][name])
+
+
+@pytest.mark.parametrize("nights", [(None,), (1,), (None, 1)])
+@pytest.mark.parametrize(("tool", "name"), NOTHING)
+def test_nothing_at_all_after_there_was_something_is_a_lost_permission_and_deletes_nothing(
+    running: Running, connect: Connect, tool: str, name: str, nights: tuple[int | None, ...]
+) -> None:
+    """Also where the night before was killed after its first batch."""
+    landing = Landing(read(connect(tool), name))
+    for only in nights:
+        running.world.advance(2)
+        running.world.tick(120)
+        landing.read_on(connect(tool), only=only)
+    alive = landing.alive
+    path, nothing = NOTHING[tool, name]
+    getattr(running, tool).faults.answer(200, path, times=9, body=nothing)
+    with pytest.raises(SourceError, match="a permission was lost") as caught:
+        landing.read_on(connect(tool))
+    assert not caught.value.transient
+    assert landing.alive == alive != set()
+    getattr(running, tool).faults.clear()
+    check_against_world(landing.read_on(connect(tool)), running, READS[tool][name])
 
 
 @every_read

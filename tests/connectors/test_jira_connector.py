@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from conftest import QUICK
-from landing import landed
+from landing import Landing, landed, read
 
 from connectors import adf
+from connectors import jira as jira_module
 from connectors.base import Connector, SourceError
 from connectors.http import Limiter
 from connectors.jira import Jira, chosen, on_the_minute
@@ -188,6 +189,72 @@ def test_an_issue_that_a_bulk_fetch_cannot_give_is_asked_for_again_and_then_list
     (reject,) = landed(connect("jira"), "issues").rejects
     assert (reject.record_id, reject.column) == (record_id, None)
     assert "Too much to send" in reject.reason
+
+
+def test_an_issue_that_could_not_be_read_is_asked_for_again_the_next_night(running: Running, connect: Connect) -> None:
+    whole = landed(connect("jira"), "issues").all
+    record_id = next(iter(whole))[0]
+    failed = {"issues": [], "issueErrors": [{"id": record_id, "errorMessage": "Too much to send"}]}
+    running.jira.faults.answer(200, "bulkfetch", times=2, body=failed)
+    landing = landed(connect("jira"), "issues")
+    assert landing.alive == {key for (key,) in whole} - {record_id}
+    running.jira.faults.answer(200, "bulkfetch", times=2, body=failed)
+    assert len(landing.read_on(connect("jira")).rejects) == 2  # that night again
+    assert landing.read_on(connect("jira")).all == whole
+    assert len(landing.rejects) == 2
+    running.jira.log.clear()
+    landing.read_on(connect("jira"))
+    assert not [entry for entry in running.jira.log if "bulkfetch" in entry.target]
+
+
+def test_an_issue_that_could_not_be_read_is_not_forgotten_when_the_read_is_killed(
+    running: Running, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = landed(connect("jira"), "issues").all
+    monkeypatch.setattr(jira_module, "_BODIES", 2)
+    monkeypatch.setattr(jira_module, "_BATCH", 1)
+    running.jira.faults.answer(200, "bulkfetch", body={"issues": []})
+    connector = connect("jira", concurrency=1)
+    landing = Landing(read(connector, "issues")).read_on(connector, only=2)
+    assert len(landing.all) == 2
+    for _ in range(2):  # killed again, in what is read before the window goes on
+        landing.read_on(connect("jira"), only=1)
+    assert landing.read_on(connect("jira")).all == whole
+    assert not landing.rejects
+
+
+@pytest.mark.parametrize("named", [{}, {"id": None}, {"id": "APP-1"}, {"id": ["?"]}])
+def test_a_failure_that_names_no_issue_loses_none(running: Running, connect: Connect, named: dict[str, Any]) -> None:
+    whole = landed(connect("jira"), "issues").all
+    failed = {"issues": [], "issueErrors": [{**named, "errorMessage": "Too much to send"}]}
+    running.jira.faults.answer(200, "bulkfetch", times=1 + len(whole), body=failed)
+    landing = landed(connect("jira"), "issues")
+    assert {reject.record_id for reject in landing.rejects} == {key for (key,) in whole}
+    assert all("Too much to send" in reject.reason for reject in landing.rejects)
+    assert landing.read_on(connect("jira")).all == whole
+
+
+@pytest.mark.parametrize("tokens", ["aa", "aba"])
+def test_a_page_token_that_comes_again_is_an_error_and_no_end_of_the_sweep(
+    running: Running, connect: Connect, tokens: str
+) -> None:
+    landing = landed(connect("jira"), "issues")
+    for token in tokens:
+        body = {"issues": [{"id": next(iter(landing.alive))}], "nextPageToken": token}
+        running.jira.faults.answer(200, "search/jql", after=1, body=body)  # past the search for changes
+    alive = landing.alive
+    with pytest.raises(SourceError, match="unexpected reply"):
+        landing.read_on(connect("jira"))
+    assert landing.alive == alive
+
+
+def test_a_page_of_projects_without_any_is_no_end_of_them(running: Running, connect: Connect) -> None:
+    landing = landed(connect("jira"), "projects")
+    running.jira.faults.answer(200, "project/search", after=1, body={"values": [], "isLast": False})
+    alive = landing.alive
+    with pytest.raises(SourceError, match="unexpected reply"):
+        landing.read_on(connect("jira"))
+    assert landing.alive == alive
 
 
 @pytest.mark.parametrize("fields", [{}, {"issues": {"customer": "Customer", "product_area": "Product area"}}])
