@@ -15,8 +15,6 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 
 Type = Literal["text", "integer", "double", "decimal", "boolean", "timestamp", "date", "json"]
-Write = Literal["merge", "replace_window", "snapshot"]
-Deletes = Literal["flag", "sweep", "snapshot", "none"]
 Cursor = Mapping[str, Any]  # JSON; only the connector that wrote it reads it
 
 ARROW: Mapping[Type, pa.DataType] = {
@@ -54,15 +52,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Stream:
-    """One raw table: its columns, its key, how it is written and how deletes are seen."""
+    """One raw table: its columns and its key."""
 
     tool: str
     name: str
     description: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
-    write: Write = "merge"
-    deletes: Deletes = "none"
     version: str | None = None  # the column by which a newer row is told from an older one
 
 
