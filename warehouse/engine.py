@@ -26,6 +26,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
 Dialect = Literal["duckdb", "postgresql"]
+_SECRET = {"password", "sslpassword", "passfile", "service", "servicefile"}
 MEMORY_LIMIT = "4GB"  # DuckDB's own default is 80 % of the machine, which the tools beside it need too
 
 
@@ -65,7 +66,7 @@ class Warehouse:
         self._held = ExitStack()
 
     def __repr__(self) -> str:
-        return f"Warehouse({self.url.render_as_string(hide_password=True)})"
+        return f"Warehouse({shown(self.url)})"
 
     @contextmanager
     def begin(self, purpose: str) -> Iterator[sa.Connection]:
@@ -180,8 +181,8 @@ class Warehouse:
                 connect_args={"options": "-c timezone=UTC", "connect_timeout": 10},
             )
         if self.url.database and self.url.database != ":memory:":
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        self.work.mkdir(parents=True, exist_ok=True)
+            _make(Path(self.url.database).parent)
+        _make(self.work)
         config = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(self.work / "spill")}
         return sa.create_engine(self.url, poolclass=NullPool, connect_args={"config": config})
 
@@ -287,18 +288,22 @@ def _adbc(url: URL) -> Iterator[Any]:
 @contextmanager
 def _file_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[None]:
     """A lock that dies with its process; beside it a note of who holds it, for whoever waits in vain."""
+    _make(path.parent)
+    note = path.with_suffix(".holder")
+    lock = FileLock(path, timeout=wait_seconds)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        note = path.with_suffix(".holder")
-        with FileLock(path, timeout=wait_seconds):
-            note.write_text(json.dumps({"process": os.getpid(), "purpose": purpose}))
-            yield
+        lock.acquire()
+        note.write_text(json.dumps({"process": os.getpid(), "purpose": purpose}))
     except Timeout:
         raise WarehouseError(_held_by(_noted(note), wait_seconds)) from None
-    except PermissionError:
+    except OSError as error:
         raise WarehouseError(
-            f"{path.parent} cannot be written: give this user the right to, or set FULLPICTURE_HOME."
+            f"{path.parent} cannot be written: {error.strerror}. Make room or give the right to, or set FULLPICTURE_HOME."
         ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _noted(note: Path) -> str | None:
@@ -326,18 +331,33 @@ def _foreign_holder(message: str) -> str | None:
 
 def _parse(url: str) -> URL:
     expected = "Set it to duckdb:///path/to/file.duckdb or postgresql://user:password@host:5432/database, or leave it unset."
+    encode = "In a user's name and a password write @ as %40, : as %3A, / as %2F, # as %23, ? as %3F and % as %25."
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
     except (sa.exc.ArgumentError, ValueError):
-        raise WarehouseError(f"WAREHOUSE_URL is not a database address. {expected}") from None
+        raise WarehouseError(f"WAREHOUSE_URL is not a database address. {expected} {encode}") from None
     if backend not in ("duckdb", "postgresql"):
-        raise WarehouseError(f"WAREHOUSE_URL names {backend!r}, which is not supported. {expected}")
-    if backend == "postgresql" and not parsed.database:
-        raise WarehouseError(f"WAREHOUSE_URL names no database. {expected}")
+        near = " Write postgresql://." if backend == "postgres" else ""
+        raise WarehouseError(f"WAREHOUSE_URL names {backend!r}, which is not supported.{near} {expected}")
+    if backend == "postgresql":
+        if not parsed.database:
+            raise WarehouseError(f"WAREHOUSE_URL names no database. {expected}")
+        # What an unencoded sign in a password tears apart would be taken for a host, and shown.
+        if any(sign in f"{parsed.host or ''}{parsed.database}" for sign in "@#/:%"):
+            raise WarehouseError(f"WAREHOUSE_URL cannot be told apart into its pieces. {encode}")
+        if secret := sorted(_SECRET & parsed.query.keys()):
+            raise WarehouseError(
+                f"WAREHOUSE_URL holds {secret[0]} behind the question mark. Write the password as user:password@host."
+            )
     if backend == "duckdb" and (not parsed.database or parsed.database == ":memory:"):
         raise WarehouseError(f"WAREHOUSE_URL names no file; a warehouse in memory would lose everything. {expected}")
     return parsed
+
+
+def shown(url: URL) -> str:
+    """A database's address as it may be shown: no password, and nothing of what stands behind a question mark."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _cannot_open(url: URL, error: Exception) -> str:
@@ -345,5 +365,15 @@ def _cannot_open(url: URL, error: Exception) -> str:
     if url.password:
         first = first.replace(str(url.password), "***")
     first = re.sub(r"^\(\S+\)\s*", "", first)  # SQLAlchemy puts the driver's class in front
-    shown = url.render_as_string(hide_password=True)
-    return f"The warehouse {shown} cannot be opened: {first.rstrip('.')}. Check WAREHOUSE_URL and that the database runs."
+    advice = "Check WAREHOUSE_URL and that the database runs."
+    return f"The warehouse {shown(url)} cannot be opened: {first.rstrip('.')}. {advice}"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WarehouseError(
+            f"{folder} cannot be made: {error.strerror}. "
+            "Set FULLPICTURE_HOME (or WAREHOUSE_URL) to a place that this user may write to."
+        ) from None

@@ -51,12 +51,12 @@ def connected(connection: sa.Connection) -> set[str]:
 
 
 def note(connection: sa.Connection, table: str, rows: int, reads: Iterable[str]) -> None:
-    """Writes a table's line in unified.tables: a table is fresh if every connected read it rests on is."""
+    """Writes a table's line in unified.tables: a table is fresh if every connected read it rests on is; null if none is connected."""
     values = {
         "table": table,
         "built_at": datetime.now(UTC),
         "rows": rows,
-        "fresh": not (set(reads) & stale(connection)),
+        "fresh": not (set(reads) & stale(connection)) if set(reads) & connected(connection) else None,
     }
     connection.execute(sa.text("delete from unified.tables where table_name = :table"), values)
     connection.execute(

@@ -265,7 +265,7 @@ LEDGERS = (
         today date The day of that, in the configured zone.
         built_at timestamp When it was built.
         rows integer Rows it holds.
-        inputs_fresh boolean Whether every read it rests on had succeeded within the set hours.
+        inputs_fresh boolean Whether every connected read it rests on was in time; null if none is connected.
     """,
     ),
 )

@@ -29,6 +29,9 @@ time.sleep(60)
         ("mysql://u:s3cret@host/x", "WAREHOUSE_URL names 'mysql', which is not supported."),
         ("duckdb://", "a warehouse in memory would lose everything"),
         ("postgresql://u:s3cret@host", "WAREHOUSE_URL names no database."),
+        ("postgres://u:s3cret@host/x", "Write postgresql://."),
+        ("postgresql://u@host/x?password=s3cret", "WAREHOUSE_URL holds password behind the question mark."),
+        ("postgresql://u:a@b#s3cret/x@host/db", "In a user's name and a password write @ as %40"),
     ],
 )
 def test_an_address_that_cannot_be_is_refused_at_once(tmp_path: Path, url: str, message: str) -> None:
@@ -50,6 +53,15 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(tmp_path: P
             pass
         assert "s3cret" not in str(caught.value)
         assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("place", ["/proc/none", "file"])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / place / "work"  # below /proc, or below what is no folder
+
+    with pytest.raises(WarehouseError, match=r"cannot be made: .* Set FULLPICTURE_HOME"):
+        Warehouse(f"duckdb:///{folder}/w.duckdb", folder).begin("x").__enter__()
 
 
 def test_a_file_that_is_no_warehouse_is_named(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 -- One row per feature, with what was booked this quarter beside it for the scale; amounts in the reporting currency.
 with quarter as (
     select
-        cast(date_trunc('quarter', max(built.as_of)) as date) as begins,
-        cast(date_trunc('quarter', max(built.as_of)) + interval 3 month as date) as ends
+        cast(date_trunc('quarter', max(built.today)) as date) as begins,
+        cast(date_trunc('quarter', max(built.today)) + interval '3 months' as date) as ends
     from unified.tables as built
 ),
 

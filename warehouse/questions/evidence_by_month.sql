@@ -6,7 +6,7 @@ select
     count(distinct evidence.tool || '/' || evidence.record_id) as things,
     cast(
         count(distinct case when evidence.feature_id is not null then evidence.tool || '/' || evidence.record_id end)
-        as double
+        as double precision
     ) / count(distinct evidence.tool || '/' || evidence.record_id) as share_linked
 from unified.evidence as evidence
 where evidence.occurred_at is not null

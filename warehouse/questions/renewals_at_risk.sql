@@ -11,7 +11,7 @@ with blockers as (
 ),
 
 today as (
-    select cast(max(built.as_of) as date) as today
+    select max(built.today) as today
     from unified.tables as built
 )
 

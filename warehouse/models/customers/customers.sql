@@ -18,11 +18,11 @@
 -- identity_score double: How sure that is, 0 to 1; null for one record.
 -- first_seen_at timestamp: When its first record was created in any tool (UTC).
 -- url text: Address of the record that the name is from.
--- open_deals integer: Deals neither won nor lost.
+-- open_deals integer: Deals neither won nor lost; null while no deal at all is known.
 -- open_deal_amount decimal: Sum of their known amounts; null if none is known.
--- open_tickets integer: Tickets neither solved nor closed.
--- tickets_90d integer: Tickets created within the last 90 days.
--- escalations_open integer: Open tickets that are escalations by the settings.
+-- open_tickets integer: Tickets neither solved nor closed; null while no ticket at all is known.
+-- tickets_90d integer: Tickets created within the last 90 days; null while no ticket at all is known.
+-- escalations_open integer: Open tickets that are escalations by the settings; null while no ticket is known.
 -- csat_90d double: Good / (good + bad) ratings of tickets created within the last 90 days, 0 to 1; null if none was
 --   rated.
 -- open_gaps integer: Gaps that touch it and are not resolved, those that another gap causes left out.
@@ -32,7 +32,15 @@
 -- picture_missing json: What is missing, a sorted list: arr, renewal_date, segment and zendesk_organization of those
 --   who
 --   pay; domain, name, owner and salesforce_account of all.
-with selling as (
+with told as (
+    -- What no tool has told anything about is unknown, not 0.
+    select
+        exists (select 1 from unified.deals as deal) as deals,
+        exists (select 1 from unified.tickets as ticket) as tickets
+    from settings.clock as clock
+),
+
+selling as (
     select
         deal.customer_id,
         count(*) as open_deals,
@@ -125,11 +133,14 @@ select
     profile.identity_score,
     profile.first_seen_at,
     profile.url,
-    coalesce(selling.open_deals, 0) as open_deals,
-    case when selling.customer_id is null then 0 else selling.open_deal_amount end as open_deal_amount,
-    coalesce(supporting.open_tickets, 0) as open_tickets,
-    coalesce(supporting.tickets_90d, 0) as tickets_90d,
-    coalesce(supporting.escalations_open, 0) as escalations_open,
+    case when told.deals then coalesce(selling.open_deals, 0) end as open_deals,
+    case
+        when told.deals and selling.customer_id is null then 0
+        else selling.open_deal_amount
+    end as open_deal_amount,
+    case when told.tickets then coalesce(supporting.open_tickets, 0) end as open_tickets,
+    case when told.tickets then coalesce(supporting.tickets_90d, 0) end as tickets_90d,
+    case when told.tickets then coalesce(supporting.escalations_open, 0) end as escalations_open,
     cast(supporting.good as double) / nullif(supporting.rated, 0) as csat_90d,
     coalesce(open_gaps.gaps, 0) as open_gaps,
     case
@@ -139,6 +150,7 @@ select
     missing.things = '' as picture_complete,
     '[' || missing.things || ']' as picture_missing
 from unified.customer_profiles as profile
+cross join told
 left join selling on selling.customer_id = profile.customer_id
 left join supporting on supporting.customer_id = profile.customer_id
 left join open_gaps on open_gaps.customer_id = profile.customer_id

@@ -1,5 +1,6 @@
 -- One row per feature, with who asks for it and what hangs on it. A customer or a deal counts once in every figure.
--- Our own company's wishes count in none; demand counts evidence that is active.
+-- Demand counts active evidence of others than our own company. A figure is null while nothing at all is known of its kind:
+-- no evidence of a customer, no ticket, no deal that names a blocker, no lost deal that names a reason.
 -- key: feature_id
 -- feature_id text: The feature: jira: and the id of its issue.
 -- name text: The issue's title.
@@ -31,7 +32,21 @@
 -- open_bugs integer: Bugs that serve it and are not done.
 -- open_gaps integer: Gaps that touch it and are not resolved, those that another gap causes left out.
 -- money_at_stake decimal: Of these gaps, per customer the largest arr stake plus per deal the largest pipeline stake.
-with voices as (
+with told as (
+    -- What nobody has told anything about, or no field is mapped for, is unknown, not 0.
+    select
+        exists (select 1 from unified.evidence as evidence where evidence.customer_id is not null) as demand,
+        exists (select 1 from unified.tickets as ticket) as tickets,
+        exists (select 1 from unified.deals as deal where deal.has_blocker) as blockers,
+        exists (
+            select 1
+            from unified.deals as deal
+            where deal.is_lost and (deal.loss_reason is not null or deal.has_blocker)
+        ) as losses
+    from settings.clock as clock
+),
+
+voices as (
     select
         evidence.feature_id,
         profile.customer_id,
@@ -173,21 +188,25 @@ select
     profile.shipped_at,
     profile.target_date,
     profile.lead_time_days,
-    coalesce(demand.customers, 0) as customers_requesting,
-    coalesce(demand.paying, 0) as paying_requesting,
-    coalesce(demand.prospects, 0) as prospects_requesting,
-    case when coalesce(demand.paying, 0) = 0 then 0 else demand.arr end as arr_requesting,
-    case when coalesce(demand.paying_at_risk, 0) = 0 then 0 else demand.arr_at_risk end as arr_at_risk,
-    case when blocked.feature_id is null then 0 else blocked.amount end as pipeline_blocked,
-    case when blocked.feature_id is null then 0 else blocked.amount_weighted end as pipeline_blocked_weighted,
-    case when lost.feature_id is null then 0 else lost.amount end as lost_to_gap_12m,
+    case when told.demand then coalesce(demand.customers, 0) end as customers_requesting,
+    case when told.demand then coalesce(demand.paying, 0) end as paying_requesting,
+    case when told.demand then coalesce(demand.prospects, 0) end as prospects_requesting,
+    case when told.demand and coalesce(demand.paying, 0) = 0 then 0 else demand.arr end as arr_requesting,
+    case when told.demand and coalesce(demand.paying_at_risk, 0) = 0 then 0 else demand.arr_at_risk end as arr_at_risk,
+    case when told.blockers and blocked.feature_id is null then 0 else blocked.amount end as pipeline_blocked,
+    case
+        when told.blockers and blocked.feature_id is null then 0
+        else blocked.amount_weighted
+    end as pipeline_blocked_weighted,
+    case when told.losses and lost.feature_id is null then 0 else lost.amount end as lost_to_gap_12m,
     survived.survival_rate,
-    coalesce(heard.tickets, 0) as tickets,
+    case when told.tickets then coalesce(heard.tickets, 0) end as tickets,
     heard.evidence_coverage,
     coalesce(bugs.open_bugs, 0) as open_bugs,
     coalesce(open_gaps.gaps, 0) as open_gaps,
     staked.money_at_stake
 from unified.feature_profiles as profile
+cross join told
 left join demand on demand.feature_id = profile.feature_id
 left join blocked on blocked.feature_id = profile.feature_id
 left join lost on lost.feature_id = profile.feature_id
