@@ -51,7 +51,7 @@ def connected(connection: sa.Connection) -> set[str]:
 
 
 def note(connection: sa.Connection, table: str, rows: int, reads: Iterable[str]) -> None:
-    """Writes a table's line in unified.tables: a table is fresh if every connected read it rests on is; null if none is connected."""
+    """Writes a table's line in unified.tables: fresh if every connected read it rests on is; null if none is connected."""
     values = {
         "table": table,
         "built_at": datetime.now(UTC),

@@ -1,4 +1,4 @@
-"""The copy that readers open: a DuckDB file of the unified tables with their comments, put in place by one rename.
+"""The copy that readers open: a DuckDB file of the unified tables, and of what the syncs did, put in place by one rename.
 
 DuckDB lets one process write a file or some read it, so nobody but fullpicture opens the working one. PostgreSQL needs no copy:
 there readers have the views.
@@ -30,6 +30,7 @@ def publish(warehouse: Warehouse, folder: Path, *, include_raw: bool = False) ->
             _statement(warehouse, "attach '{}' as published".format(str(aside).replace("'", "''")))
             try:
                 with warehouse.begin("write the copy") as connection:
+                    _write_machinery(connection)
                     _write(connection, ("unified", *(_raw(connection) if include_raw else ())))
             finally:
                 _statement(warehouse, "detach published")
@@ -42,6 +43,15 @@ def publish(warehouse: Warehouse, folder: Path, *, include_raw: bool = False) ->
 def _statement(warehouse: Warehouse, sql: str) -> None:
     with warehouse.begin(sql.split(" ", 1)[0]) as connection:
         connection.execute(verbatim(sql))
+
+
+def _write_machinery(connection: sa.Connection) -> None:
+    """What runs did and what they put aside; without what the vendor had sent, which may be anything."""
+    connection.execute(verbatim("create schema published.sync"))
+    connection.execute(verbatim("create table published.sync.runs as from sync.runs"))
+    connection.execute(verbatim("create table published.sync.rejects as select * exclude (original) from sync.rejects"))
+    for table in ("runs", "rejects"):
+        _comment(connection, "sync", table, None)
 
 
 def _raw(connection: sa.Connection) -> list[str]:
@@ -70,7 +80,7 @@ def _comment(connection: sa.Connection, schema: str, table: str, comment: str | 
     columns = connection.execute(
         sa.text(
             "select column_name, comment from duckdb_columns() where schema_name = :schema and table_name = :table"
-            " and database_name = current_database() and comment is not null"
+            " and database_name = current_database() and comment is not null and column_name <> 'original'"
         ),
         {"schema": schema, "table": table},
     ).all()
