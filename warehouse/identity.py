@@ -233,6 +233,8 @@ def _join(records: Sequence[Record], kinds: Mapping[str, tuple[str | None, str]]
     by_domain: dict[str, list[Record]] = defaultdict(list)
     for record in anchors:
         by_id[record.tool, record.record_id] = record
+        if len(record.record_id) == 18:  # Salesforce shows the same id without its three check characters, too
+            by_id[record.tool, record.record_id[:15]] = record
         domain, kind = kinds.get(record.host or "", (None, "none"))
         if domain and kind == "company":
             by_domain[domain].append(record)
@@ -241,7 +243,7 @@ def _join(records: Sequence[Record], kinds: Mapping[str, tuple[str | None, str]]
         if record.record_type == ANCHOR_ORDER[0]:
             continue
         if record.declared_tool and record.declared_id:
-            target = by_id.get((record.declared_tool, _long_id(record.declared_id)))
+            target = by_id.get((record.declared_tool, record.declared_id))
             if target:
                 joined[record.name] = (target, "declared_id", f"declares {target.tool} id {target.record_id}")
                 continue
@@ -250,15 +252,6 @@ def _join(records: Sequence[Record], kinds: Mapping[str, tuple[str | None, str]]
         if len(candidates) == 1:
             joined[record.name] = (candidates[0], "domain", f"both are at {domain}")
     return joined
-
-
-def _long_id(given: str) -> str:
-    """A Salesforce id of 15 characters in its form of 18, where the last three tell the case of the others."""
-    if not re.fullmatch(r"[A-Za-z0-9]{15}", given):
-        return given
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-    chunks = (given[i : i + 5] for i in (0, 5, 10))
-    return given + "".join(alphabet[sum(c.isupper() << i for i, c in enumerate(chunk))] for chunk in chunks)
 
 
 def _name_customers(

@@ -41,10 +41,7 @@ def test_the_copy_holds_the_unified_tables_with_their_comments_and_what_the_runs
     commented = "select count(*) from duckdb_columns() where schema_name = 'unified' and comment is null and not internal"
     assert ask(path, commented) == [(0,)]
     assert ask(path, "select rows_inserted from sync.runs") == [(1,)]
-    assert ask(path, "from sync.rejects select record_id, reason, columns(* exclude (run_id, rejected_at))")[0][:2] == (
-        "9",
-        "is no number",
-    )
+    assert ask(path, "select record_id, reason from sync.rejects") == [("9", "is no number")]
     assert "original" not in {name for (name,) in ask(path, "select column_name from duckdb_columns()")}
 
 
