@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from datetime import time
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from rapidfuzz import process
 
 from connectors.base import Connector
@@ -21,8 +22,11 @@ from connectors.columns import streams
 
 
 def _time_of_day(value: Any) -> Any:
-    """YAML reads an unquoted 22:30 as a number to the base of sixty."""
-    return time(*divmod(value, 60)) if isinstance(value, int) and 0 <= value < 24 * 60 else value
+    """Pydantic would take a number for seconds, and cron knows none."""
+    try:
+        return datetime.strptime(value, "%H:%M").time()
+    except (TypeError, ValueError):
+        raise PydanticCustomError("time_parsing", "should be a time of day") from None
 
 
 Count = Annotated[int, Field(ge=1)]

@@ -11,10 +11,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -63,7 +61,6 @@ class Tool:
         """The tool's connector. Raises SettingsError if variables are missing or the address is not safe."""
         way = self._way()
         credentials = {name: _content(name, self.variables[name]) for name in way}
-        _safe_address(way[0], credentials[way[0]])
         try:
             return self.section.connect(credentials)
         except SourceError as error:
@@ -88,14 +85,11 @@ class Settings:
     """Everything that is set, read once at the start of a run or a command."""
 
     home: Path
+    dagster_home: Path
     config: Config
     warehouse_url: str = field(repr=False)
     now: datetime
     tools: Mapping[str, Tool]
-
-    @property
-    def dagster_home(self) -> Path:
-        return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()
 
     @property
     def published(self) -> Path:
@@ -125,6 +119,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     config = _config(env)
     return Settings(
         home=home,
+        dagster_home=Path(env.get("DAGSTER_HOME", home / "dagster")).absolute(),
         config=config,
         warehouse_url=env.get("WAREHOUSE_URL", f"duckdb:///{home / 'work' / 'warehouse.duckdb'}"),
         now=_clock(env),
@@ -139,6 +134,11 @@ def put(environment: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+def warehouse_is_named() -> bool:
+    """Whether the environment names a warehouse, right or wrong."""
+    return bool(os.environ.get("WAREHOUSE_URL", "").strip())
 
 
 def config_or_defaults() -> Config:
@@ -176,27 +176,6 @@ def _clock(env: Mapping[str, str]) -> datetime:
     if moment is None or moment.tzinfo is None:
         raise SettingsError(f"FULLPICTURE_NOW is {text!r}: it must be a moment with its zone, such as 2026-11-02T04:00:00Z")
     return moment.astimezone(UTC)
-
-
-def _safe_address(variable: str, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host, parts = None, urlsplit("")
-    if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(f"{variable} must be an address such as https://{variable.split('_')[0].lower()}.example.com")
-    if parts.username or parts.password:
-        raise SettingsError(f"{variable} must hold no user name and no password: they have variables of their own")
-    if parts.scheme == "http" and not _loopback(host):
-        raise SettingsError(f"{variable} is http://{host}: use https (plain http is for this machine's own addresses only)")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def tables(settings: Settings) -> dict[str, list[dict[str, Any]]]:
@@ -245,7 +224,8 @@ def tables(settings: Settings) -> dict[str, list[dict[str, Any]]]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key that is given twice is an error: PyYAML would silently keep the last."""
+    """YAML in which a key that is given twice is an error, where PyYAML would silently keep the last, and in which 22:30
+    is a text, where it would make a number to the base of sixty."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -254,6 +234,12 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"{key.value} is set twice", problem_mark=key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:
+        return node.value if ":" in node.value else super().construct_yaml_int(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def _config(env: Mapping[str, str]) -> Config:

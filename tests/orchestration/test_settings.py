@@ -92,8 +92,21 @@ def test_a_section_with_all_its_lines_commented_out_is_the_default(tmp_path: Pat
     assert settings.load(written(tmp_path, "gaps:\n#  fresh_hours: 3\n")).config.gaps.fresh_hours == 26
 
 
-def test_an_hour_without_quotes_is_understood(tmp_path: Path) -> None:
-    assert settings.load(written(tmp_path, "night: {starts: 22:30}")).config.night.starts == time(22, 30)
+@pytest.mark.parametrize(("text", "hour"), [("22:30", 22), ("9:30", 9), ("09:30", 9), ("'0:30'", 0)])
+def test_an_hour_is_understood_with_and_without_quotes(tmp_path: Path, text: str, hour: int) -> None:
+    assert settings.load(written(tmp_path, f"night: {{starts: {text}}}")).config.night.starts == time(hour, 30)
+
+
+@pytest.mark.parametrize("text", ["5", "200", "1350", "7200", "2.5", "true", "25:00", "02:00:30"])
+def test_what_is_no_hour_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r'night.starts is .*: it should be a time of day such as "02:00"'):
+        settings.load(written(tmp_path, f"night: {{starts: {text}}}"))
+
+
+def test_dagsters_home_is_the_one_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "/elsewhere")
+    assert settings.load({"FULLPICTURE_HOME": str(tmp_path)}).dagster_home == tmp_path / "dagster"
+    assert settings.load({"DAGSTER_HOME": str(tmp_path)}).dagster_home == tmp_path
 
 
 def test_a_tool_with_some_variables_names_those_that_are_missing() -> None:
@@ -119,16 +132,11 @@ def test_a_tool_without_any_variable_says_which_ones_turn_it_on() -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        (
-            "http://acme.example",
-            "SALESFORCE_URL is http://acme.example: use https (plain http is for this machine's own addresses only)",
-        ),
-        ("acme.example", "SALESFORCE_URL must be an address such as https://salesforce.example.com"),
-        ("https://[::1", "SALESFORCE_URL must be an address such as https://salesforce.example.com"),
-        (
-            "https://me:hush@acme.example",
-            "SALESFORCE_URL must hold no user name and no password: they have variables of their own",
-        ),
+        ("http://acme.example", "SALESFORCE_URL must begin with https:// (http is for a loopback address only)."),
+        ("http://127.0.0.2", "SALESFORCE_URL must begin with https:// (http is for a loopback address only)."),
+        ("acme.example", "SALESFORCE_URL must be the address of Salesforce, such as https://example.com."),
+        ("https://[::1", "SALESFORCE_URL must be the address of Salesforce, such as https://example.com."),
+        ("https://me:hush@acme.example", "SALESFORCE_URL must not hold a user name or a password."),
     ],
 )
 def test_an_address_that_is_not_safe_is_refused(url: str, message: str) -> None:
