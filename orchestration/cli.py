@@ -15,6 +15,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -249,15 +250,34 @@ def _cell(value: Any) -> str:
 def check() -> None:
     """Try the settings, the warehouse, and every tool's credentials and permissions."""
     current = settings.load()
-    with _spinner("Opening the warehouse"):
-        warehouse = current.warehouse()
-        with warehouse.begin("check"):
-            pass
     _finding(True, "settings", "valid")
-    _finding(True, "warehouse", f"{warehouse!r} can be written")
-    well = [_check_tool(tool) for tool in current.tools.values()]
+    well = [_check_warehouse(current), *[_check_tool(tool) for tool in current.tools.values()]]
     if not all(well):
         raise typer.Exit(1)
+
+
+def _check_warehouse(current: settings.Settings) -> bool:
+    """Makes and drops, in one transaction, what every sync makes first: a schema with a table."""
+    try:
+        warehouse = current.warehouse()
+        with _spinner("Writing to the warehouse"), warehouse.begin("check") as connection:
+            for statement in (
+                "create schema fullpicture_check",
+                "create table fullpicture_check.tried (answer integer)",
+                "insert into fullpicture_check.tried values (42)",
+                "drop table fullpicture_check.tried",
+                "drop schema fullpicture_check",
+            ):
+                connection.execute(sa.text(statement))
+    except WarehouseError as error:
+        _finding(False, "warehouse", str(error))
+        return False
+    except sa.exc.DBAPIError as error:
+        reason = str(error.orig).splitlines()[0].rstrip(".")
+        _finding(False, "warehouse", f"{warehouse!r} cannot be written: {reason}. Let its user create schemas and tables.")
+        return False
+    _finding(True, "warehouse", f"{warehouse!r} can be written")
+    return True
 
 
 def _check_tool(tool: settings.Tool) -> bool:
@@ -285,15 +305,22 @@ def _finding(well: bool, subject: str, message: str) -> None:
     )
 
 
+DemoWarehouse = Annotated[
+    str | None, typer.Option("--warehouse", metavar="URL", help="A database for the demo, in place of a file in data/demo.")
+]
+
+
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Go on from the last demo instead of starting anew.")] = False,
+    warehouse: DemoWarehouse = None,
     verbose: Verbose = False,
 ) -> None:
     """See it work on an invented company: stand-ins of the tools, read over HTTP, joined, gaps flagged."""
     from orchestration import demo as invented
 
-    with invented.started(fresh=not keep) as tools:
+    what_next = invented.what_next(warehouse)
+    with invented.started(fresh=not keep, warehouse=warehouse) as tools:
         finish(run_sync(tools, verbose=verbose))
         finish([run_refresh(verbose=verbose)])
         for title, question in invented.PICTURE.items():
@@ -302,7 +329,7 @@ def demo(
         out.print()
         draw_gaps(query.ask(settings.load(), f"{open_gaps()} limit {GRAVEST}"), "The gravest")
     out.print()
-    out.print(invented.WHAT_NEXT, highlight=False, soft_wrap=True)
+    out.print(what_next, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -320,13 +347,16 @@ def sandbox() -> None:
 @app.command()
 def dev(
     invented: Annotated[bool, typer.Option("--demo", help="On the demo's data, with the stand-ins running.")] = False,
-    port: Annotated[int, typer.Option(help="Port of the UI, on this machine only.")] = 3000,
+    port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 3000,
+    warehouse: DemoWarehouse = None,
 ) -> None:
-    """Run the Dagster UI and its daemon on http://127.0.0.1:3000, until Ctrl-C."""
+    """Run the Dagster UI and its daemon, for this machine only, until Ctrl-C."""
+    if warehouse and not invented:
+        raise SettingsError("--warehouse goes with --demo; your own warehouse is what WAREHOUSE_URL names")
     if invented:
         from orchestration import demo
 
-        world: Any = demo.started(fresh=False)
+        world: Any = demo.started(fresh=False, warehouse=warehouse)
     else:
         world = nullcontext()
     with world:
@@ -353,8 +383,12 @@ def _wait() -> None:
 
 
 def main() -> None:
-    """For a pipe that is closed early (`fullpicture gaps | head`), which is no fault."""
+    """The command. A pipe that is closed early (`fullpicture gaps | head`) ends it without a word."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
+        sys.exit(1)

@@ -7,6 +7,7 @@ itself (connectors.sandbox) or anything that a real run does differently, for no
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from connectors.sandbox.world import World
 from orchestration import settings
 from orchestration.config import TOOLS
 from orchestration.settings import SettingsError
+from warehouse.engine import Warehouse
 
 HOME = Path("data/demo")
 
@@ -39,7 +41,7 @@ PICTURE = {
                 partition by category, stake_kind, case when stake_kind = 'arr' then customer_id else entity_id end
                 order by stake_amount desc nulls last, gap_id
             ) as place
-            from unified.gaps where status = 'open'
+            from unified.gaps where status = 'open' and suppressed_by is null
         )
         select category, count(*) as gaps, sum(case when severity in ('critical', 'high') then 1 else 0 end) as grave,
             sum(case when stake_kind = 'arr' and place = 1 then stake_amount end) as arr,
@@ -48,10 +50,19 @@ PICTURE = {
     """,
 }
 
-WHAT_NEXT = f"""\
-All gaps:         FULLPICTURE_HOME={HOME} {sys.argv[0]} gaps
-Your own query:   FULLPICTURE_HOME={HOME} {sys.argv[0]} sql "select * from unified.customers limit 5"
-In the Dagster UI, on this same data:   make dev DEMO=1"""
+
+def what_next(warehouse: str | None) -> str:
+    """Commands to paste. They name the warehouse where the user's own WAREHOUSE_URL would send them to another one."""
+    home, ui = f"FULLPICTURE_HOME={HOME}", "make dev DEMO=1"
+    if warehouse:
+        shown = shlex.quote(Warehouse(warehouse, HOME).url.render_as_string(hide_password=True))
+        home, ui = f"{home} WAREHOUSE_URL={shown}", f"{sys.argv[0]} dev --demo --warehouse {shown}"
+    elif settings.warehouse_is_named():
+        home = f"{home} WAREHOUSE_URL="
+    return f"""\
+All gaps:         {home} {sys.argv[0]} gaps
+Your own query:   {home} {sys.argv[0]} sql "select * from unified.customers limit 5"
+In the Dagster UI, on this same data:   {ui}"""
 
 
 @contextmanager
@@ -69,8 +80,11 @@ def stand_ins() -> Iterator[Running]:
 
 
 @contextmanager
-def started(*, fresh: bool) -> Iterator[list[str]]:
-    """Puts the invented company in place of the user's settings, here and in what is started here; yields its tools."""
+def started(*, fresh: bool, warehouse: str | None = None) -> Iterator[list[str]]:
+    """Puts the invented company in place of the user's settings, here and in what is started here; yields its tools.
+
+    The user's own WAREHOUSE_URL is never written to: only a `warehouse` that was named for this.
+    """
     with stand_ins() as running:
         if fresh:
             shutil.rmtree(HOME, ignore_errors=True)
@@ -81,6 +95,7 @@ def started(*, fresh: bool) -> Iterator[list[str]]:
             {
                 **dict.fromkeys([*settings.VENDOR_VARIABLES, "DAGSTER_HOME"]),
                 **running.environment,
+                "WAREHOUSE_URL": warehouse,
                 "FULLPICTURE_HOME": str(HOME.absolute()),
                 "FULLPICTURE_CONFIG": str(config.absolute()),
                 "FULLPICTURE_NOW": running.world.now.isoformat(),
