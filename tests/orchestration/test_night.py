@@ -1,6 +1,8 @@
 """Nights over the stand-ins, through Dagster's own jobs and the command line: HTTP in, tables out."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,6 +152,58 @@ def test_sql_answers_one_select_and_nothing_else(home: Path, sql: str, message: 
 
 def test_a_text_that_a_spreadsheet_would_run_is_defused_in_csv(home: Path) -> None:
     assert run("sql", "--csv", "select '=1+1' as a, -3 as b").stdout.splitlines() == ["a,b", "'=1+1,-3"]
+
+
+def test_a_query_that_takes_too_long_is_stopped(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query, "SECONDS", 1)
+    result = run("sql", "select count(*) from range(10000000) as a, range(10000000) as b")
+    assert result.exit_code == 1
+    assert result.stderr == "There is no answer within 1 s: ask for less, or narrow it down.\n"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "pg_advisory_lock(1)",
+        "pg_catalog.pg_advisory_xact_lock(1)",
+        '"pg_terminate_backend"(1)',
+        "pg_read_file('/etc/passwd')",
+        "PG_Sleep(1)",
+        "set_config('statement_timeout', '0', false)",
+        "lo_import('/etc/passwd')",
+        "dblink('host=elsewhere', 'select 1')",
+        "dblink_exec('host=elsewhere', 'select 1')",
+        "query_to_xml('select pg_advisory_lock(1)', true, true, '')",
+        'U&"pg\\005fadvisory_lock"(1)',
+    ],
+)
+@pytest.mark.parametrize("place", ["select {}", "select * from {}", "with a as (select {}) select * from a"])
+def test_a_function_that_does_more_than_read_is_refused_on_postgresql(call: str, place: str) -> None:
+    with pytest.raises(query.QueryError, match=r"is not allowed here: it can do more than read tables|not valid SQL"):
+        query.one_select(place.format(call), "postgres")
+
+
+@pytest.mark.parametrize("call", ["pg_typeof(1)", "pg_table_size('unified.customers')", "lower('A')", "my_own(1)", "count(*)"])
+def test_a_function_that_only_reads_is_fine_on_postgresql(call: str) -> None:
+    assert query.one_select(f"select {call}", "postgres")
+
+
+@pytest.mark.parametrize("arguments", [["gaps"], ["gaps", "--json"], ["sql", "select 1", "--csv"]])
+def test_a_reader_that_goes_away_hears_nothing_of_it(home: Path, arguments: list[str]) -> None:
+    command = [sys.executable, "-c", "from orchestration.cli import main; main()", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout
+    process.stdout.close()  # as `| head` does, only sooner
+    assert process.stderr
+    assert process.stderr.read() == b""
+    assert process.wait(30) == 1
+
+
+@pytest.mark.parametrize(("statement", "code"), [("select 1", 0), ("drop table x", 1)])
+def test_the_command_ends_with_a_code_that_says_whether_it_worked(home: Path, statement: str, code: int) -> None:
+    command = [sys.executable, "-c", "from orchestration.cli import main; main()", "sql", statement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, bool(done.stdout), bool(done.stderr)) == (code, not code, bool(code))
 
 
 def test_gaps_can_be_narrowed_to_one_rule(home: Path) -> None:
