@@ -12,14 +12,7 @@ import dagster as dg
 
 from connectors.base import Stream
 from warehouse.gaps import Rule, RuleReport
-from warehouse.models import Build, Model
-
-# What warehouse.models verifies of every table before its new version takes the place of the old one.
-TABLE_CHECKS = {
-    "key_is_unique": "No two rows have the same key.",
-    "key_is_never_null": "Every row has its whole key.",
-    "rows_did_not_halve": "It has at least half as many rows as before, unless refresh --accept allows it.",
-}
+from warehouse.models import CHECKS, Build, Model
 
 
 def no_rejected_records(stream: Stream) -> dg.AssetCheckSpec:
@@ -43,7 +36,7 @@ def rejected_result(stream: Stream, rejected: int) -> dg.AssetCheckResult:
 def table_checks(model: Model) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(name, asset=["unified", model.name], blocking=True, description=description)
-        for name, description in TABLE_CHECKS.items()
+        for name, description in CHECKS.items()
     ]
 
 

@@ -5,7 +5,7 @@ how a vendor is asked (connectors) and how rows are written (warehouse).
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from connectors.base import Batch, Connector, Read, SourceError, Stream
-from orchestration import progress, settings
+from orchestration import faults, progress, settings
 from orchestration.checks import no_rejected_records, rejected_result
 from orchestration.config import TOOLS, Night, ToolSection
 from orchestration.settings import Settings, SettingsError
@@ -49,7 +49,7 @@ class Tools(dg.ConfigurableResource[Any]):
 
     _stack: ExitStack = PrivateAttr()
     _settings: Settings | None = PrivateAttr(default=None)
-    _warehouse: Warehouse | None = PrivateAttr(default=None)
+    _warehouse: Warehouse | Exception | None = PrivateAttr(default=None)
     _connectors: dict[str, Connector | Exception] = PrivateAttr(default_factory=dict)
 
     @contextmanager
@@ -65,10 +65,16 @@ class Tools(dg.ConfigurableResource[Any]):
 
     @property
     def warehouse(self) -> Warehouse:
+        """With every table in place. What fails once is not waited for again."""
         if self._warehouse is None:
-            warehouse = self.settings.warehouse()
-            schema.prepare(warehouse, raw_tables())
-            self._warehouse = warehouse
+            try:
+                warehouse = self.settings.warehouse()
+                schema.prepare(warehouse, raw_tables())
+                self._warehouse = warehouse
+            except (SettingsError, WarehouseError) as error:
+                self._warehouse = error
+        if isinstance(self._warehouse, Exception):
+            raise self._warehouse
         return self._warehouse
 
     def connector(self, name: str) -> Connector:
@@ -143,21 +149,18 @@ def _attempt(
     started = datetime.now(UTC)
     # Who started the run by hand can start it again, and wants to know now.
     last = context.retry_number >= retries or TRIGGER in context.run.tags
+    connector, before = None, 0
     try:
         connector = tools.connector(tool)
-    except (SettingsError, WarehouseError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
-    before = connector.requests
-    try:
-        report = _load(context, tools, connector, read)
+        before = connector.requests
+        return _load(context, tools, connector, read), connector.requests - before
     except Exception as error:
-        transient = not isinstance(error, WarehouseError) and getattr(error, "transient", True)
-        if last or not transient:
-            _record(tools.warehouse, context, tool, read, started, error, connector.requests - before)
-        if isinstance(error, SourceError | WarehouseError):
-            raise dg.Failure(str(error), allow_retries=transient and not last) from None
-        raise
-    return report, connector.requests - before
+        transient = not isinstance(error, SettingsError | WarehouseError) and getattr(error, "transient", True)
+        again = transient and not last
+        # Where the warehouse cannot be had nothing can be recorded, and another run of the tool records itself.
+        if not again and (connector or not isinstance(error, WarehouseError)):
+            _record(tools, context, tool, read, started, error, connector.requests - before if connector else 0)
+        raise faults.failure(error, allow_retries=again) from faults.cause(error)
 
 
 def _load(context: dg.AssetExecutionContext, tools: Tools, connector: Connector, read: Read) -> load.LoadReport:
@@ -173,7 +176,8 @@ def _load(context: dg.AssetExecutionContext, tools: Tools, connector: Connector,
 
     before = connector.requests
     progress.tell(work)
-    cursor = load.cursor(tools.warehouse, connector.tool, read.name, connector.host)
+    mapped = _mapped(tools.settings.tool(connector.tool).section, read)
+    cursor = load.cursor(tools.warehouse, connector.tool, read.name, connector.host, mapped=mapped)
     return load.load(
         tools.warehouse,
         tool=connector.tool,
@@ -182,9 +186,15 @@ def _load(context: dg.AssetExecutionContext, tools: Tools, connector: Connector,
         run_id=context.run.run_id,
         tables={stream.name: raw_table(stream) for stream in read.streams},
         batches=_in_time(connector.batches(read, cursor), tools.settings.config.night.read_minutes),
+        mapped=mapped,
         requests=lambda: connector.requests - before,
         progress=tell,
     )
+
+
+def _mapped(section: ToolSection, read: Read) -> Mapping[str, Mapping[str, str]]:
+    """The vendor's own fields that the settings map for a read's tables."""
+    return {stream.name: section.fields[stream.name] for stream in read.streams if section.fields.get(stream.name)}
 
 
 def _in_time(batches: Iterable[Batch], minutes: int) -> Iterator[Batch]:
@@ -201,7 +211,7 @@ def _in_time(batches: Iterable[Batch], minutes: int) -> Iterator[Batch]:
 
 
 def _record(
-    warehouse: Warehouse,
+    tools: Tools,
     context: dg.AssetExecutionContext,
     tool: str,
     read: Read,
@@ -209,19 +219,18 @@ def _record(
     error: Exception,
     requests: int,
 ) -> None:
-    line = str(error) if isinstance(error, SourceError | WarehouseError) else f"{type(error).__name__}: {error}"
     try:
         load.record_failure(
-            warehouse,
+            tools.warehouse,
             tool=tool,
             read=read.name,
             run_id=context.run.run_id,
             started_at=started,
-            error=line,
+            error=faults.line(error),
             requests=requests,
         )
     except Exception as second:  # the first error is the one to show
-        context.log.warning(f"The failure could not be recorded in sync.runs: {second}")
+        context.log.warning(f"The failure could not be recorded in sync.runs: {faults.line(second)}")
 
 
 def _metadata(stream: Stream, report: load.LoadReport, requests: int) -> dict[str, Any]:

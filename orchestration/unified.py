@@ -12,7 +12,7 @@ from typing import Any, Self
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from orchestration import checks, progress, settings
+from orchestration import checks, faults, progress, settings
 from orchestration.settings import Settings, SettingsError
 from orchestration.synced import column_schema, raw_tables
 from warehouse import freshness, gaps, identity, models, schema, settings_tables
@@ -61,6 +61,18 @@ class Refresh(dg.ConfigurableResource[Any]):
         if isinstance(self._warehouse, Exception):
             raise dg.Failure(str(self._warehouse), allow_retries=False)
         return self._warehouse
+
+    @contextmanager
+    def step(self, work: str) -> Iterator[Warehouse]:
+        """The warehouse, for one step of the refresh, with what goes wrong in it told in one line."""
+        try:
+            warehouse = self.warehouse
+            progress.tell(work)
+            yield warehouse
+        except dg.Failure:
+            raise
+        except Exception as error:
+            raise faults.failure(error) from faults.cause(error)
 
     def _take(self) -> Warehouse:
         progress.tell("waiting for the warehouse")
@@ -119,14 +131,13 @@ def _table(model: Model) -> dg.AssetsDefinition:
         },
     )
     def built(refresh: Refresh) -> Iterator[Any]:
-        warehouse = refresh.warehouse
-        progress.tell(model.full_name)
-        try:
-            with warehouse.begin(f"build {model.full_name}") as connection:
-                build = models.build(connection, model, refresh.shape, accept=model.name in refresh.accept)
-        except CheckFailed as failed:
-            yield from checks.table_results(model, failed.build)
-            raise dg.Failure(str(failed), allow_retries=False) from None
+        with refresh.step(model.full_name) as warehouse:
+            try:
+                with warehouse.begin(f"build {model.full_name}") as connection:
+                    build = models.build(connection, model, refresh.shape, accept=model.name in refresh.accept)
+            except CheckFailed as failed:
+                yield from checks.table_results(model, failed.build)
+                raise
         yield dg.MaterializeResult(metadata={"dagster/row_count": build.rows, "dagster/column_lineage": _lineage(build)})
         yield from checks.table_results(model, build)
 
@@ -165,9 +176,10 @@ def _customer_links(library: Models) -> dg.AssetsDefinition:
 
     @dg.multi_asset(name="unified__customer_links", specs=[_ledger(LINKS, "customers", inputs, key)])
     def resolved(refresh: Refresh) -> dg.MaterializeResult[Any]:
-        warehouse = refresh.warehouse
-        progress.tell("unified.customer_links")
-        with warehouse.begin("resolve which records are the same customer") as connection:
+        with (
+            refresh.step("unified.customer_links") as warehouse,
+            warehouse.begin("resolve which records are the same customer") as connection,
+        ):
             changed = identity.resolve(connection)
             rows = models.count(connection, "unified.customer_links")
             freshness.note(connection, "customer_links", rows, library.reads("unified.customer_links"))
@@ -188,9 +200,7 @@ def _gaps(rules: Sequence[Rule]) -> dg.AssetsDefinition:
         check_specs=checks.rule_checks(rules, GAPS),
     )
     def reviewed(context: dg.AssetExecutionContext, refresh: Refresh) -> Iterator[Any]:
-        warehouse = refresh.warehouse
-        progress.tell("unified.gaps")
-        with warehouse.begin("review the gaps") as connection:
+        with refresh.step("unified.gaps") as warehouse, warehouse.begin("review the gaps") as connection:
             reports = gaps.review(connection, context.run.run_id, rules)
             rows = {key: models.count(connection, ".".join(key.path)) for key in (GAPS, GAP_EVENTS)}
             for key in rows:
@@ -217,9 +227,8 @@ def _copy(library: Models) -> dg.AssetsDefinition:
         kinds={"duckdb", "file"},
     )
     def published(refresh: Refresh) -> dg.MaterializeResult[Any]:
-        warehouse = refresh.warehouse
-        progress.tell("the published copy")
-        path = copy.publish(warehouse, refresh.settings.published, include_raw=refresh.settings.config.publish.raw)
+        with refresh.step("the published copy") as warehouse:
+            path = copy.publish(warehouse, refresh.settings.published, include_raw=refresh.settings.config.publish.raw)
         if path is None:
             return dg.MaterializeResult(metadata={"note": "PostgreSQL needs no copy: readers have the views of unified."})
         return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(path), "bytes": path.stat().st_size})
