@@ -7,6 +7,7 @@ Here belongs their order and what Dagster learns of them. Not here: what any of 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
@@ -38,11 +39,27 @@ class Refresh(dg.ConfigurableResource[Any]):
     _stack: ExitStack = PrivateAttr()
     _settings: Settings | None = PrivateAttr(default=None)
     _warehouse: Warehouse | Exception | None = PrivateAttr(default=None)
+    _published: bool = PrivateAttr(default=False)
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002, Dagster's
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
         with ExitStack() as self._stack:
             yield self
+            if isinstance(self._warehouse, Warehouse) and not self._published:
+                self._publish_what_there_is(context)
+
+    def publish(self) -> Path | None:
+        """Puts the readers' copy in place; None where readers need none."""
+        self._published = True
+        return copy.publish(self.warehouse, self.settings.published, include_raw=self.settings.config.publish.raw)
+
+    def _publish_what_there_is(self, context: dg.InitResourceContext) -> None:
+        """A table that failed keeps its old version, and Dagster skips the copy's step: the others must not wait for it."""
+        try:
+            self.publish()
+        except Exception as error:
+            if context.log:
+                context.log.error(f"The copy was not published: {faults.line(error)}")
 
     @property
     def settings(self) -> Settings:
@@ -227,8 +244,8 @@ def _copy(library: Models) -> dg.AssetsDefinition:
         kinds={"duckdb", "file"},
     )
     def published(refresh: Refresh) -> dg.MaterializeResult[Any]:
-        with refresh.step("the published copy") as warehouse:
-            path = copy.publish(warehouse, refresh.settings.published, include_raw=refresh.settings.config.publish.raw)
+        with refresh.step("the published copy"):
+            path = refresh.publish()
         if path is None:
             return dg.MaterializeResult(metadata={"note": "PostgreSQL needs no copy: readers have the views of unified."})
         return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(path), "bytes": path.stat().st_size})

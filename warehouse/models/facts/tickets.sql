@@ -58,9 +58,7 @@ select
     exists (
         select 1
         from settings.internal_domains as ours
-        where
-            split_part(requester.email, '@', 2) = ours.domain
-            or split_part(requester.email, '@', 2) like '%.' || ours.domain
+        where '.' || split_part(requester.email, '@', 2) like '%.' || ours.domain  -- the domain, or below it
     ) as is_inbound_question,
     cast(ticket.requester_id as text) as requester_id,
     requester.email as requester_email,
