@@ -6,12 +6,14 @@ import, is imported by the commands that need it.
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -171,32 +173,71 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="As CSV.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
-@app.command()
+gaps_app = typer.Typer(invoke_without_command=True)
+app.add_typer(gaps_app, name="gaps")
+
+
+@gaps_app.callback()
 def gaps(
+    ctx: typer.Context,
     rule: Annotated[str | None, typer.Option(help="Only this rule.")] = None,
     severity: Annotated[str | None, typer.Option(help="critical, high, medium or low")] = None,
     owner: Annotated[str | None, typer.Option(help="Only what this owner can close.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what keeps the picture from being complete, the gravest first."""
+    """List what keeps the picture from being complete, the gravest first; snooze or acknowledge one of them."""
+    if ctx.invoked_subcommand:
+        return
     wanted = {"rule": rule, "severity": severity, "owner": owner}
     given = {name: value for name, value in wanted.items() if value is not None}
     answer = query.ask(settings.load(), open_gaps(list(given)), given)
     if as_json:
         answer.write_json(sys.stdout)
         return
-    draw_gaps(answer)
+    draw_gaps(answer, ids=True)
     out.print(f"{len(answer.rows)} open gaps", highlight=False)
 
 
-def draw_gaps(answer: Answer, title: str | None = None) -> None:
+@gaps_app.command()
+def snooze(
+    gap_id: str,
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it is left out.")],
+) -> None:
+    """Leave a gap out of the list until a day has passed."""
+    _decide(gap_id, "snoozed", until.date())
+
+
+@gaps_app.command()
+def acknowledge(gap_id: str) -> None:
+    """Leave a gap out of the list for good: it is known, and stays as it is."""
+    _decide(gap_id, "acknowledged", None)
+
+
+def _decide(gap_id: str, decision: str, until: date | None) -> None:
+    from warehouse import gaps as ledger
+    from warehouse.publish import copy
+
+    current = settings.load()
+    warehouse = current.warehouse()
+    with _spinner("Waiting for the warehouse"), warehouse.hold(f"{decision} {gap_id}"):
+        with warehouse.begin("decide about a gap") as connection:
+            ledger.decide(connection, gap_id, decision, until, getpass.getuser())
+        copy.publish(warehouse, current.published, include_raw=current.config.publish.raw)
+    out.print(f"{gap_id} is {decision}" + (f" until {until}" if until else ""), highlight=False)
+
+
+def draw_gaps(answer: Answer, title: str | None = None, *, ids: bool = False) -> None:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("severity", no_wrap=True)
     table.add_column("gap", overflow="fold")
     table.add_column("stake", justify="right", no_wrap=True)
     table.add_column("owner", overflow="fold")
+    if ids:
+        table.add_column("id", no_wrap=True)
     for row in (dict(zip(answer.columns, row, strict=True)) for row in answer.rows):
-        table.add_row(row["severity"], escape(row["title"]), stake(row), escape(row["owner"] or ""))
+        table.add_row(
+            row["severity"], escape(row["title"]), stake(row), escape(row["owner"] or ""), *([row["gap_id"]] if ids else [])
+        )
     out.print(table)
 
 

@@ -61,7 +61,7 @@ def what_next(warehouse: str | None) -> str:
         home = f"{home} WAREHOUSE_URL="
     return f"""\
 All gaps:         {home} {sys.argv[0]} gaps
-Your own query:   {home} {sys.argv[0]} sql "select * from unified.customers limit 5"
+Your own query:   {home} {sys.argv[0]} sql "select name, arr, open_tickets from unified.customers limit 5"
 In the Dagster UI, on this same data:   {ui}"""
 
 

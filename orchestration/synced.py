@@ -176,7 +176,7 @@ def _load(context: dg.AssetExecutionContext, tools: Tools, connector: Connector,
 
     before = connector.requests
     progress.tell(work)
-    mapped = _mapped(tools.settings.tool(connector.tool).section, read)
+    mapped = mapped_fields(tools.settings.tool(connector.tool).section, read)
     cursor = load.cursor(tools.warehouse, connector.tool, read.name, connector.host, mapped=mapped)
     return load.load(
         tools.warehouse,
@@ -192,7 +192,7 @@ def _load(context: dg.AssetExecutionContext, tools: Tools, connector: Connector,
     )
 
 
-def _mapped(section: ToolSection, read: Read) -> Mapping[str, Mapping[str, str]]:
+def mapped_fields(section: ToolSection, read: Read) -> Mapping[str, Mapping[str, str]]:
     """The vendor's own fields that the settings map for a read's tables."""
     return {stream.name: section.fields[stream.name] for stream in read.streams if section.fields.get(stream.name)}
 

@@ -25,7 +25,7 @@ from connectors.sandbox.world import World
 from orchestration import runs, settings
 from orchestration.config import TOOLS
 from orchestration.settings import Settings
-from orchestration.synced import raw_table, raw_tables
+from orchestration.synced import mapped_fields, raw_table, raw_tables
 from warehouse import gaps, identity, load, models, schema, settings_tables
 from warehouse.engine import Warehouse
 from warehouse.gaps import RuleReport
@@ -68,16 +68,23 @@ class Company:
         """Reads the tools, and says what became of each raw table."""
         reports: dict[str, TableReport] = {}
         for tool in tools:
+            section = self.settings().tool(tool).section
             connector = self.settings().tool(tool).connector()
             schema.prepare(self.warehouse, raw_tables())
             for read in connector.reads:
                 started = datetime.now(UTC)
                 named: dict[str, Any] = {"tool": tool, "read": read.name, "run_id": f"run {next(self._runs)}"}
-                cursor = load.cursor(self.warehouse, tool, read.name, connector.host)
+                mapped = mapped_fields(section, read)
+                cursor = load.cursor(self.warehouse, tool, read.name, connector.host, mapped=mapped)
                 tables = {stream.name: raw_table(stream) for stream in read.streams}
                 try:
                     report = load.load(
-                        self.warehouse, **named, host=connector.host, tables=tables, batches=connector.batches(read, cursor)
+                        self.warehouse,
+                        **named,
+                        host=connector.host,
+                        tables=tables,
+                        batches=connector.batches(read, cursor),
+                        mapped=mapped,
                     )
                 except SourceError as error:
                     load.record_failure(self.warehouse, **named, started_at=started, error=str(error))

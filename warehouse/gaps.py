@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from warehouse import freshness
-from warehouse.engine import Dialect, insert, verbatim
+from warehouse.engine import Dialect, WarehouseError, insert, verbatim
 from warehouse.selects import HOUSE, ModelError, Select, Shape
 
 FOLDER = HOUSE / "gaps"
@@ -131,6 +131,7 @@ def review(connection: sa.Connection, run_id: str, found: Sequence[Rule]) -> lis
     dropped = connection.execute(verbatim("select distinct rule from unified.gaps")).scalars()
     _stage(connection, findings, [*closing, *(rule for rule in dropped if rule not in known)])
     _bring_up_to_date(connection, as_of, run_id)
+    _wake(connection)
     _suppress(connection, ran)
     return _reports(connection, found, {r.name for r in ran}, reasons, before)
 
@@ -236,6 +237,27 @@ def _bring_up_to_date(connection: sa.Connection, as_of: datetime, run_id: str) -
     ]
     for statement in statements:
         connection.execute(sa.text(statement), {"at": as_of, "run": run_id})
+
+
+def decide(connection: sa.Connection, gap_id: str, decision: str, until: date | None, by: str) -> None:
+    """Keeps what somebody decided about a gap that is there: `acknowledged`, or `snoozed` until the end of a day."""
+    values = {"gap": gap_id, "decision": decision, "until": until, "at": datetime.now(UTC), "by": by}
+    known = connection.execute(sa.text("select status from unified.gaps where gap_id = :gap"), values).scalar()
+    if known in (None, "resolved"):
+        raise WarehouseError(f"There is no open gap {gap_id}: fullpicture gaps lists those there are.")
+    connection.execute(sa.text("insert into unified.gap_decisions values (:gap, :decision, :until, :at, :by)"), values)
+    connection.execute(sa.text("update unified.gaps set status = :decision where gap_id = :gap"), values)
+
+
+def _wake(connection: sa.Connection) -> None:
+    """Opens again what was snoozed until a day that is past."""
+    connection.execute(
+        verbatim(
+            "update unified.gaps set status = 'open' where status = 'snoozed' and gap_id in (select gap_id from ("
+            "select gap_id, until, row_number() over (partition by gap_id order by decided_at desc) as place"
+            " from unified.gap_decisions) as decided where place = 1 and until < (select today from settings.clock))"
+        )
+    )
 
 
 def _suppress(connection: sa.Connection, ran: Sequence[Rule]) -> None:

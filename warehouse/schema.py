@@ -270,6 +270,21 @@ LEDGERS = (
     ),
 )
 
+DECISIONS = (
+    _table(
+        "unified",
+        "gap_decisions",
+        "What people decided about gaps. Never dropped; the last decision about a gap counts.",
+        """
+        gap_id text The gap.
+        decision text acknowledged or snoozed.
+        until date The last day on which it is snoozed; null if it is acknowledged.
+        decided_at timestamp When it was decided (UTC).
+        decided_by text Who decided, by the name of their login.
+    """,
+    ),
+)
+
 SETTINGS = (
     _table("settings", "clock", "The moment that the tables speak of. One row.", """
         as_of timestamp Now, for every table.
@@ -327,7 +342,7 @@ SETTINGS = (
     """),
 )  # fmt: skip
 
-DECLARED = SYNC + LEDGERS + SETTINGS
+DECLARED = SYNC + LEDGERS + DECISIONS + SETTINGS
 
 
 def prepare(warehouse: Warehouse, raw: Sequence[RawTable]) -> None:

@@ -1,5 +1,6 @@
 """Nights over the stand-ins, through Dagster's own jobs and the command line: HTTP in, tables out."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -104,6 +105,25 @@ def test_accepting_a_table_that_does_not_exist_names_the_nearest(home: Path) -> 
     result = run("refresh", "--accept", "customrs")
     assert result.exit_code == 1
     assert "customrs is not a table that is rebuilt; did you mean customers?" in result.stderr
+
+
+def test_a_gap_that_somebody_snoozes_or_acknowledges_leaves_the_list(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(home, tmp_path / "copy")
+    monkeypatch.setenv("FULLPICTURE_HOME", str(tmp_path / "copy"))
+
+    def listed() -> list[str]:
+        return [gap["gap_id"] for gap in json.loads(run("gaps", "--json").stdout)]
+
+    first, second, *rest = listed()
+    assert run("gaps", "snooze", first, "--until", "2099-12-31").exit_code == 0
+    assert run("gaps", "acknowledge", second).exit_code == 0
+    assert listed() == rest
+
+    refused = run("gaps", "acknowledge", "g_nope")
+    assert refused.exit_code == 1
+    assert "There is no open gap g_nope" in refused.stderr
 
 
 def test_a_table_that_lost_most_of_its_rows_keeps_its_old_version_until_somebody_accepts_it(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from tests.warehouse.things import THINGS, batch, loaded, row, rows_of
 from warehouse import gaps, load, schema
-from warehouse.engine import Warehouse, verbatim
+from warehouse.engine import Warehouse, WarehouseError, verbatim
 from warehouse.gaps import RuleReport
 from warehouse.selects import ModelError
 
@@ -156,6 +156,35 @@ def test_what_somebody_decided_stays_until_the_gap_has_gone(things: Warehouse, r
     loaded(things, batch([row(1, "named", 2)], night=2))
     review(2)
     assert rows_of(things, "select status from unified.gaps") == [("resolved",)]
+
+
+def test_a_snoozed_gap_sleeps_through_its_last_day_and_wakes_after_it(things: Warehouse, review: Review) -> None:
+    loaded(things, batch([row(1, None)]))
+    review(1)
+    gap = rows_of(things, "select gap_id from unified.gaps")[0][0]
+    with things.begin("decide") as connection:
+        gaps.decide(connection, gap, "snoozed", date(2026, 3, 1), "ada")
+
+    review(1)
+    assert rows_of(things, "select status from unified.gaps") == [("snoozed",)]
+
+    with things.begin("decide anew") as connection:
+        gaps.decide(connection, gap, "snoozed", date(2026, 2, 28), "ada")
+    review(1)
+    assert rows_of(things, "select status from unified.gaps") == [("open",)]
+    assert rows_of(things, "select decision, until, decided_by from unified.gap_decisions order by until") == [
+        ("snoozed", date(2026, 2, 28), "ada"),
+        ("snoozed", date(2026, 3, 1), "ada"),
+    ]
+
+
+def test_a_gap_that_is_not_there_cannot_be_decided_about(things: Warehouse, review: Review) -> None:
+    review(1)
+    with (
+        pytest.raises(WarehouseError, match="There is no open gap g_nope"),
+        things.begin("decide") as connection,
+    ):
+        gaps.decide(connection, "g_nope", "acknowledged", None, "ada")
 
 
 def test_stale_data_closes_nothing(things: Warehouse, review: Review) -> None:
