@@ -140,7 +140,7 @@ def _execute(job: str, title: str, config: dict[str, Any] | None = None, *, verb
 
         def listen(work: str, rows: int | None) -> None:
             nonlocal done, last
-            done, last = done + (work != last), work
+            done, last = min(done + (work != last), total), work  # waiting is told too, and is no step
             show(f"{title}: {work} ({done} of {total})" + (f", {rows:,} rows" if rows else ""))
 
         with progress.listening(listen):
