@@ -50,6 +50,12 @@ class Commands(TyperGroup):
         except (SettingsError, WarehouseError, QueryError, SourceError) as error:
             complain(str(error))
             raise typer.Exit(1) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            place = error.filename or "A file"
+            complain(f"{place} cannot be used: {error.strerror or error}. Make room, or set FULLPICTURE_HOME to another place.")
+            raise typer.Exit(1) from None
 
 
 app = typer.Typer(

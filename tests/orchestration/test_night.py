@@ -107,6 +107,21 @@ def test_accepting_a_table_that_does_not_exist_names_the_nearest(home: Path) -> 
     assert "customrs is not a table that is rebuilt; did you mean customers?" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["sync", "refresh", "check"])
+def test_a_home_that_cannot_be_made_is_one_line(
+    home: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FULLPICTURE_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+    result = run(command)
+
+    assert result.exit_code == 1
+    assert "FULLPICTURE_HOME" in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr + result.stdout
+
+
 def test_a_gap_that_somebody_snoozes_or_acknowledges_leaves_the_list(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
