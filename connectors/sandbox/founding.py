@@ -30,7 +30,10 @@ class Size:
 
     @classmethod
     def of(cls, size: str | int) -> Size:
-        """`tiny` for fast tests, `demo` for people, a number for that many demos."""
+        """`empty` but for one colleague of each kind, `tiny` for fast tests, `demo` for people, a number for that many
+        demos."""
+        if size == "empty":
+            return cls(accounts=0, features=0, issues=0, tickets=0, colleagues=1)
         if size == "tiny":
             return cls(accounts=6, features=4, issues=16, tickets=30, colleagues=4)
         scale = 1 if size == "demo" else int(size)

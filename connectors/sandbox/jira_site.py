@@ -5,11 +5,21 @@ Here belongs what Jira does by itself when a record is made or changed. Not here
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from connectors.sandbox.world import Record, World
+
+STORES = {  # kind → where the world keeps its records
+    "project": "projects",
+    "field": "fields",
+    "version": "versions",
+    "issue": "issues",
+    "jira_user": "jira_users",
+}
+IDS: Mapping[str, str] = {"jira_user": "accountId"}  # where a record's id is not in `id`
 
 STORY_POINTS, PRODUCT_AREA, CUSTOMER = "customfield_10028", "customfield_10050", "customfield_10051"
 EPIC_LINK, SPRINT, RANK, FLAGGED = "customfield_10014", "customfield_10020", "customfield_10019", "customfield_10021"

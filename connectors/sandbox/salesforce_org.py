@@ -6,11 +6,20 @@ Not here: SOQL, endpoints, or why it changes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from connectors.sandbox.world import Record, World
+
+STORES = {  # kind → where the world keeps its records
+    "account": "accounts",
+    "contact": "contacts",
+    "opportunity": "opportunities",
+    "salesforce_user": "salesforce_users",
+}
+IDS: Mapping[str, str] = dict.fromkeys(STORES, "Id")  # where a record's id is not in `id`
 
 STAGES = {  # stage → probability, forecast category
     "Prospecting": (10, "Pipeline"),

@@ -18,28 +18,8 @@ Record = dict[str, Any]
 Id = Any  # text in Salesforce and Jira and for links, a number in Zendesk
 
 NOW = datetime(2026, 11, 2, 4, 0, tzinfo=UTC)
-STORES = {  # kind → where its records are
-    "account": "accounts",
-    "contact": "contacts",
-    "opportunity": "opportunities",
-    "salesforce_user": "salesforce_users",
-    "project": "projects",
-    "field": "fields",
-    "version": "versions",
-    "issue": "issues",
-    "jira_user": "jira_users",
-    "ticket": "tickets",
-    "zendesk_user": "zendesk_users",
-    "organization": "organizations",
-    "jira_link": "jira_links",
-    "group": "groups",
-}
-_ID = {"jira_user": "accountId", **dict.fromkeys(("account", "contact", "opportunity", "salesforce_user"), "Id")}
-_VENDORS: dict[str, Any] = {
-    **dict.fromkeys(("account", "contact", "opportunity", "salesforce_user"), salesforce_org),
-    **dict.fromkeys(("project", "field", "version", "issue", "jira_user"), jira_site),
-    **dict.fromkeys(("ticket", "zendesk_user", "organization", "jira_link", "group"), zendesk_desk),
-}
+_VENDORS: dict[str, Any] = {kind: vendor for vendor in (salesforce_org, jira_site, zendesk_desk) for kind in vendor.STORES}
+STORES: dict[str, str] = {kind: store for vendor in _VENDORS.values() for kind, store in vendor.STORES.items()}
 
 
 class World:
@@ -50,34 +30,38 @@ class World:
     served. Change records through the verbs, which stamp them and tell the servers.
     """
 
+    accounts: dict[str, Record]
+    contacts: dict[str, Record]
+    opportunities: dict[str, Record]
+    salesforce_users: dict[str, Record]
+    projects: dict[str, Record]
+    fields: dict[str, Record]
+    versions: dict[str, Record]
+    issues: dict[str, Record]
+    jira_users: dict[str, Record]
+    tickets: dict[int, Record]
+    zendesk_users: dict[int, Record]
+    organizations: dict[int, Record]
+    jira_links: dict[str, Record]
+    groups: dict[int, Record]
+
     def __init__(self, seed: int = 7, size: str | int = "demo", now: datetime = NOW) -> None:
         self.seed = seed
         self.now = now
         self.random = random.Random(f"{seed}/{size}")
         self.lock = threading.RLock()  # the servers answer in their own threads
-        self.accounts: dict[str, Record] = {}
-        self.contacts: dict[str, Record] = {}
-        self.opportunities: dict[str, Record] = {}
-        self.salesforce_users: dict[str, Record] = {}
-        self.projects: dict[str, Record] = {}
-        self.fields: dict[str, Record] = {}
-        self.versions: dict[str, Record] = {}
-        self.issues: dict[str, Record] = {}
-        self.jira_users: dict[str, Record] = {}
-        self.tickets: dict[int, Record] = {}
-        self.zendesk_users: dict[int, Record] = {}
-        self.organizations: dict[int, Record] = {}
-        self.jira_links: dict[str, Record] = {}
-        self.groups: dict[int, Record] = {}
+        for store in STORES.values():
+            setattr(self, store, {})
         self.issue_ids: dict[str, str] = {}  # every key an issue has or had → its id
         self.feature_values: dict[str, str] = {}  # picklist word → the issue key that the settings map it to
         self.internal_domains = [names.VENDOR_DOMAIN]
         self._numbers: dict[str, int] = {}
+        self._chances: dict[str, random.Random] = {}
         self._order: dict[str, list[tuple[Any, Id]]] = {}
         self._derived: dict[str, dict[Hashable, Any]] = {}
         self._companies = names.companies(self.random)
         founding.found(self, size)
-        if size != "tiny":
+        if size not in ("empty", "tiny"):
             plants.plant(self)
 
     # the verbs ------------------------------------------------------------------------------------------------------
@@ -86,7 +70,7 @@ class World:
         """A new record with the vendor's defaults under `fields`. `at`: when it happens, now unless said otherwise."""
         with self.lock:
             record: Record = _VENDORS[kind].create(self, kind, at or self.now, fields)
-            self.store(kind)[record[_ID.get(kind, "id")]] = record
+            self.store(kind)[record[_VENDORS[kind].IDS.get(kind, "id")]] = record
             self.changed(kind)
             return record
 
@@ -147,6 +131,11 @@ class World:
     def alive(self, kind: str) -> Iterator[Record]:
         return (record for record in self.store(kind).values() if "_deleted_at" not in record)
 
+    def any(self, kind: str, fits: Callable[[Record], bool] = lambda _: True) -> Record | None:
+        """One of the living records that fit; None if there is none."""
+        found = [record for record in self.alive(kind) if fits(record)]
+        return self.random.choice(found) if found else None
+
     def in_order(self, kind: str) -> list[tuple[Any, Id]]:
         """(stamp, id) of every record of a kind, deleted ones too, by the stamp that its vendor exports by."""
         with self.lock:
@@ -178,6 +167,10 @@ class World:
     def day(self, days: int) -> str:
         """The date so many days from today, as every vendor writes it."""
         return (self.now.date() + timedelta(days=days)).isoformat()
+
+    def chance(self, purpose: str) -> random.Random:
+        """Chance of its own for one purpose, so that what is added to the world leaves all the rest of it as it was."""
+        return self._chances.setdefault(purpose, random.Random(f"{self.seed}/{purpose}"))
 
     def number(self, sequence: str, first: int = 1) -> int:
         """The next number of a named sequence."""

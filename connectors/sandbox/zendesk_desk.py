@@ -5,11 +5,21 @@ Here belongs what Zendesk does by itself when a record is made or changed. Not h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from connectors.sandbox.world import Record, World
+
+STORES = {  # kind → where the world keeps its records
+    "ticket": "tickets",
+    "zendesk_user": "zendesk_users",
+    "organization": "organizations",
+    "jira_link": "jira_links",
+    "group": "groups",
+}
+IDS: Mapping[str, str] = {}  # where a record's id is not in `id`
 
 STATUS_IDS = {
     "new": 21001,
