@@ -17,6 +17,12 @@ import pyarrow as pa
 Type = Literal["text", "integer", "double", "decimal", "boolean", "timestamp", "date", "json"]
 Cursor = Mapping[str, Any]  # JSON; only the connector that wrote it reads it
 
+# How rows are written: by key, the newer version wins; a stretch of days at a time; all of them.
+Write = Literal["merge", "replace_window", "snapshot"]
+# How a deleted record is noticed: the vendor marks it; a sweep of all ids lacks it; a stretch or a list read anew lacks
+# it; its parent was read anew or is gone; the vendor lists what was deleted; records of this kind never go.
+Deletes = Literal["flag", "sweep", "window", "snapshot", "parent", "list", "never"]
+
 ARROW: Mapping[Type, pa.DataType] = {
     "text": pa.string(),
     "integer": pa.int64(),
@@ -37,6 +43,10 @@ class SourceError(Exception):
         self.transient = transient
 
 
+class Unavailable(SourceError):  # noqa: N818  (no error: the read ends well, with nothing)
+    """An optional stream that this account does not have: its plan, its features or its permissions lack it."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One declared column of a raw table. `source` is its dotted path in the vendor's record."""
@@ -52,7 +62,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Stream:
-    """One raw table: its columns and its key."""
+    """One raw table: its columns, its key, how it is written and how its deletes are noticed."""
 
     tool: str
     name: str
@@ -60,6 +70,10 @@ class Stream:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     version: str | None = None  # the column by which a newer row is told from an older one
+    write: Write = "merge"
+    deletes: Deletes = "flag"
+    source: str = ""  # what the vendor calls it: an object, an address
+    optional: bool = False  # accounts without it are common: then the read ends well, and says so
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,20 @@ class Read:
 
     name: str
     streams: tuple[Stream, ...]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What people chose about a tool's data.
+
+    `fields`: stream → column → the vendor's field that fills it. `without`: stream → the fields that are not read, by
+    their column or by the vendor's top-level name. `since` (UTC): a first read, and every proof that it is complete,
+    leaves out what was last changed before.
+    """
+
+    fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    without: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -82,20 +110,53 @@ class Reject:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A stretch of a table: rows whose `column` (timestamp or date) is at or after `start` and before `end`."""
+
+    column: str
+    start: Any
+    end: Any
+
+
+@dataclass(frozen=True)
+class Present:
+    """All that exists of one stream, or of a part of it: known rows of that part that are not among `keys` are gone.
+
+    `keys`: values of some of the stream's columns, its key or the key of the parent that a row lives and dies with.
+    `within` narrows it to the rows whose values (of other columns) are in that table: the parents that were read anew.
+    `span` narrows it to a stretch of time. Without either it is a sweep: what it names and the table lacks is missing.
+    """
+
+    keys: pa.Table
+    within: pa.Table | None = None
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Count:
+    """The vendor's own count of living records. With `column` (a timestamp), of those whose value is before `before`:
+    what came to be while it counted must not look like a difference."""
+
+    rows: int
+    column: str | None = None
+    before: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Batch:
     """Some rows of a read. What one batch holds is committed at once, and `cursor` with it.
 
     `rows` maps a stream's name to an Arrow table with, in this order, the stream's columns (types of `ARROW`), `extra`
     (JSON text of an object: every field that nobody declared; null if none) and `_deleted_at` (timestamp; null: alive).
-    `present` maps a stream's name to a table of the keys of everything that exists: known rows that are not among them
-    are marked deleted, those among them are alive. It comes once, in the last batch of a sweep or a snapshot.
+    `present` is applied after the rows of the same batch. `counted` is compared with the table after the last batch.
     `covered_until`: everything the vendor knew up to this moment of its own clock (UTC) is in the batches so far.
     """
 
     cursor: Cursor
     rows: Mapping[str, pa.Table] = field(default_factory=dict)
     rejects: tuple[Reject, ...] = ()
-    present: Mapping[str, pa.Table] = field(default_factory=dict)
+    present: Mapping[str, Present] = field(default_factory=dict)
+    counted: Mapping[str, Count] = field(default_factory=dict)
     covered_until: datetime | None = None
 
 
@@ -106,6 +167,21 @@ class Finding:
     subject: str
     ok: bool
     message: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a first read of one read will take: records, requests, and seconds at the vendor's limits.
+
+    `share`: of the vendor's daily quota, 0 to 1; None where there is none. `note`: what the figures rest on, if unsure.
+    """
+
+    read: str
+    records: int
+    requests: int
+    seconds: float
+    share: float | None = None
+    note: str = ""
 
 
 class Connector(ABC):
@@ -126,8 +202,22 @@ class Connector(ABC):
 
     @abstractmethod
     def batches(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
-        """Everything since `cursor` (None: everything there is). Raises SourceError."""
+        """Everything since `cursor` (None: everything there is), of the streams that `read` names, proof of
+        completeness included. Raises SourceError."""
+
+    def again(self, read: Read, cursor: Cursor | None, missing: Mapping[str, pa.Table]) -> Iterator[Batch]:  # noqa: ARG002
+        """Mends a difference that the proof found: `cursor` is where the read began, `missing` the keys by stream that
+        a sweep names and the table lacks. Reads the same stretch once more unless the vendor can be asked for those."""
+        return self.batches(read, cursor)
+
+    @abstractmethod
+    def at(self, read: Read, moment: datetime) -> Cursor | None:
+        """The cursor of a read that has come to `moment`; None for a read that always reads everything."""
 
     @abstractmethod
     def check(self) -> Iterator[Finding]:
         """Tries the credentials and every permission that the reads need, with as few requests as that takes."""
+
+    @abstractmethod
+    def estimate(self, reads: tuple[Read, ...]) -> Iterator[Estimate]:
+        """What a first read of each will take, from the vendor's own counts. Raises SourceError."""
