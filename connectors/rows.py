@@ -109,6 +109,7 @@ class Decoder:
     `sources`: where the mapped columns stand in the record (dotted path); a mapped column without one is null.
     `values`: by column, a function from the decoded JSON value to the column's; it may raise Misfit.
     `drop`: top-level names that are wrapping or a repetition, and no field of the record.
+    `without`: columns and top-level names that nobody wants: null, and in no `extra`.
     `finish`: a last hand on the table of the declared columns.
     `deleted`: from that table to when each row was deleted (null: alive).
     """
@@ -120,12 +121,14 @@ class Decoder:
         sources: Mapping[str, str] | None = None,
         values: Mapping[str, Callable[[Any], Any]] | None = None,
         drop: Iterable[str] = (),
+        without: Iterable[str] = (),
         finish: Callable[[pa.Table], pa.Table] = as_it_is,
         deleted: Callable[[pa.Table], pa.Array] = nothing_deleted,
     ) -> None:
         self.stream = stream
         self._values = values or {}
-        self._drop = tuple(drop)
+        self._without = frozenset(without)
+        self._drop = (*drop, *(self._without - {column.name for column in stream.columns}))
         self._finish = finish
         self._deleted = deleted
         self._root = _Node()
@@ -189,6 +192,8 @@ class Decoder:
                         if rest:
                             each[name] = Raw(_encode(rest))
             for column in child.columns:
+                if column.name in self._without:
+                    continue
                 taken.arrays[column.name] = _array(column, raws, self._values.get(column.name), unfit)
             if not child.kept_whole:
                 for each_unfit in unfit:
@@ -203,10 +208,14 @@ class Decoder:
 
 
 def keys(stream: Stream, columns: Mapping[str, Sequence[Any] | pa.ChunkedArray]) -> pa.Table:
-    """The keys of everything that exists, for `Batch.present`."""
+    """The keys of everything that exists, for `Present`."""
+    return table_of(stream, {name: columns[name] for name in stream.key})
+
+
+def table_of(stream: Stream, columns: Mapping[str, Sequence[Any] | pa.ChunkedArray]) -> pa.Table:
+    """Some of a stream's columns, in their types, for `Present`."""
     types = {column.name: ARROW[column.type] for column in stream.columns}
-    given = {name: columns[name] for name in stream.key}
-    return pa.table(given, schema=pa.schema([(name, types[name]) for name in stream.key]))
+    return pa.table(dict(columns), schema=pa.schema([(name, types[name]) for name in columns]))
 
 
 _HARD_ESCAPE = re.compile(
