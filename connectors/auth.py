@@ -70,7 +70,8 @@ class Grant(Login):
     lifetime: float | None = None  # seconds, where the endpoint does not say; None: until it is refused
 
     def __init__(self, site: Site, path: str, *, patience: Patience | None = None) -> None:
-        self._gate = Gate(site, patience=patience, verdicts=_GRANT_VERDICTS, secrets=self.secrets)
+        # A bucket of its own: a token is obtained while the request that needs it has its turn.
+        self._gate = Gate(site, patience=patience, bucket=lambda _: "login", verdicts=_GRANT_VERDICTS, secrets=self.secrets)
         self._session = self._gate.session()
         self._url = site.url + path
         self._lock = threading.Lock()

@@ -43,7 +43,7 @@ class SourceError(Exception):
         self.transient = transient
 
 
-class Unavailable(SourceError):  # noqa: N818  (no error: the read ends well, with nothing)
+class Unavailable(SourceError):
     """An optional stream that this account does not have: its plan, its features or its permissions lack it."""
 
 
@@ -199,6 +199,9 @@ class Connector(ABC):
     @abstractmethod
     def requests(self) -> int:
         """HTTP requests sent so far, token grants included."""
+
+    def stop_at(self, deadline: float) -> None:  # noqa: B027  (nothing to do for who never waits)
+        """After this moment (time.monotonic) nothing is asked any more: what is under way ends in a SourceError."""
 
     @abstractmethod
     def batches(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:

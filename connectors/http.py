@@ -9,7 +9,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-TIMEOUT = (10.0, 120.0)  # seconds to connect, seconds between two pieces of a reply
+CONNECTING = 10.0  # seconds
 LARGEST = 256 << 20  # bytes of one reply
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -69,11 +70,32 @@ class Site:
 @dataclass(frozen=True)
 class Patience:
     """How long to go on trying: tries of one request, seconds before the second one (doubled each time, with jitter),
-    and the longest wait that a vendor may ask for."""
+    the longest wait that a vendor may ask for, and seconds without a piece of the reply."""
 
     tries: int = 6
     first_wait: float = 1.0
     longest_wait: float = 300.0
+    reply: float = 120.0
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a vendor says is left in a bucket: requests, and seconds until it is full again."""
+
+    left: int
+    refilled_in: float
+
+
+@dataclass(frozen=True)
+class Quota:
+    """The share of a vendor's daily requests that may be used up, by whomever, before this connector stops asking.
+
+    `used` reads requests used and allowed from a reply's headers. `setting` names what a person can change.
+    """
+
+    share: float
+    setting: str
+    used: Callable[[Mapping[str, str]], tuple[int, int] | None]
 
 
 @dataclass(frozen=True)
@@ -126,25 +148,56 @@ class Login(AuthBase):
 
 
 class Limiter:
-    """One vendor bucket in this process: while one request is told to wait, all that share the bucket wait."""
+    """One vendor bucket in this process, shared by all who ask for it: none asks while the vendor wants to be left
+    alone, and so many at a time as it bears, which is found by trying: half as many after a refusal, slowly more again.
+    """
 
     _all: ClassVar[dict[tuple[str, str], Limiter]] = {}
     _lock = threading.Lock()
 
     def __init__(self) -> None:
         self._free_at = 0.0
+        self._under_way = 0
+        self._bearable = float("inf")
+        self._turn = threading.Condition()
 
     @classmethod
     def of(cls, host: str, bucket: str) -> Limiter:
         with cls._lock:
             return cls._all.setdefault((host, bucket), cls())
 
-    def wait(self) -> None:
-        while (left := self._free_at - time.monotonic()) > 0:
-            time.sleep(left)
+    @contextmanager
+    def turn(self, deadline: float) -> Iterator[None]:
+        """Waits for one, at the longest until `deadline` (time.monotonic)."""
+        with self._turn:
+            while (now := time.monotonic()) < deadline:
+                if now < self._free_at:
+                    self._turn.wait(min(self._free_at, deadline) - now)
+                elif self._under_way >= max(1, int(self._bearable)):
+                    self._turn.wait(deadline - now if deadline < float("inf") else None)
+                else:
+                    break
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._under_way -= 1
+                self._turn.notify()
 
     def hold(self, seconds: float) -> None:
-        self._free_at = max(self._free_at, time.monotonic() + seconds)
+        with self._turn:
+            self._free_at = max(self._free_at, time.monotonic() + seconds)
+
+    def refused(self) -> None:
+        with self._turn:
+            self._bearable = max(1.0, min(self._bearable, self._under_way + 1) / 2)
+
+    def served(self, allowance: Allowance | None) -> None:
+        if allowance and allowance.left <= 0:
+            self.hold(allowance.refilled_in)
+        with self._turn:
+            self._bearable += 1 / self._bearable
 
 
 @dataclass
@@ -161,7 +214,9 @@ class Gate(HTTPAdapter):
     """Sends every request of one connector, whichever client library made it. What passes back is a 2xx reply that is
     whole and JSON; everything else ends as SourceError. Safe to use from several threads.
 
-    `bucket` names the vendor's rate-limit bucket of a path. `requests` counts what was sent, `clock` is the vendor's.
+    `bucket` names the vendor's rate-limit bucket of a path, `allowance` reads what is left in it from a path and a
+    reply's headers. With "csv" in `accept` a reply may also be that. After `deadline` (time.monotonic) nothing is asked.
+    `requests` counts what was sent, `clock` is the vendor's.
     """
 
     def __init__(
@@ -171,6 +226,9 @@ class Gate(HTTPAdapter):
         *,
         patience: Patience | None = None,
         bucket: Callable[[str], str] = lambda _: "",
+        allowance: Callable[[str, Mapping[str, str]], Allowance | None] = lambda _, __: None,
+        quota: Quota | None = None,
+        accept: tuple[str, ...] = ("json",),
         verdicts: Mapping[int | str, Verdict] = VERDICTS,
         secrets: Callable[[], tuple[str, ...]] | None = None,
     ) -> None:
@@ -178,7 +236,13 @@ class Gate(HTTPAdapter):
         self.site = site
         self.login = login or Login()
         self.patience = patience or Patience()
+        self.deadline = float("inf")
         self._bucket = bucket
+        self._allowance = allowance
+        self._quota = quota
+        self._used: tuple[int, int] | None = None
+        self._accept = accept
+        self._unreachable = False
         self._verdicts = verdicts
         self._secrets = secrets or self.login.secrets
         self._sent = 0
@@ -210,33 +274,55 @@ class Gate(HTTPAdapter):
 
     def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
         self._pin(request)
-        options["timeout"] = TIMEOUT
-        limiter = Limiter.of(self.site.host, self._bucket(urlsplit(request.url or "").path))
+        options["timeout"] = (CONNECTING, self.patience.reply)
+        path = urlsplit(request.url or "").path
+        limiter = Limiter.of(self.site.host, self._bucket(path))
         tries, renewed = 0, False
         while True:
-            limiter.wait()
-            self.login(request)  # the token may have been renewed meanwhile
             try:
-                return self._try(request, *args, **options)
+                with limiter.turn(self.deadline):
+                    self._may_ask()
+                    self.login(request)  # the token may have been renewed meanwhile
+                    response = self._try(request, *args, **options)
             except _Fault as caught:
                 fault = caught
+            else:
+                self._unreachable = False
+                limiter.served(self._allowance(path, response.headers))
+                return response
             if fault.what == "401" and not renewed:
                 renewed = self.login.renew(request)
                 if renewed:
                     continue  # counts as no try: the new token must have one, too
             tries += 1
-            if not (fault.verdict.transient and fault.verdict.at_once) or tries == self.patience.tries:
+            # Whoever waited in vain for this host once must not do so again for every stream.
+            if not (fault.verdict.transient and fault.verdict.at_once) or tries == self.patience.tries or self._unreachable:
                 break
             wait = self._wait(fault, tries)
             if wait > self.patience.longest_wait:
                 fault.said = f"it asks to wait {wait:.0f} s"
                 break
             log.info("%s: %s, trying again in %.1f s", self.site.tool, fault.what, wait)
+            if fault.what in ("429", "503"):
+                limiter.refused()
             if fault.wait is None:
                 time.sleep(wait)
             else:
                 limiter.hold(wait)
+        self._unreachable = fault.verdict is self._verdicts["unreachable"]
         raise self._error(request, fault) from None
+
+    def _may_ask(self) -> None:
+        if time.monotonic() >= self.deadline:
+            raise SourceError("Stopped: the time for this read is over. The next run goes on from here.", transient=True)
+        if self._quota and self._used:
+            used, allowed = self._used
+            if used + 1 > self._quota.share * allowed:
+                raise SourceError(
+                    f"{self.site.tool}: {used} of {allowed} requests of the day are used, by this and by other programs, and "
+                    f"{self._quota.setting} leaves the rest to those. Raise it, or wait; trying again later can help.",
+                    transient=True,
+                )
 
     def _pin(self, request: PreparedRequest) -> None:
         """No request leaves the configured host, whatever a reply says. simple-salesforce always speaks https: to a
@@ -253,21 +339,27 @@ class Gate(HTTPAdapter):
     def _try(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
         with self._lock:
             self._sent += 1
+            if self._used:
+                self._used = (self._used[0] + 1, self._used[1])  # until the reply tells
         try:
             response = super().send(request, *args, **options)
             body = _body(response)
         except RequestException as error:
-            raise self._fault(*next(fault for kind, fault in _NETWORK if isinstance(error, kind))) from None
+            stalled = "Read timed out" in str(error)  # in the middle of a reply requests calls it a lost connection
+            cause = exceptions.ReadTimeout() if stalled else error
+            raise self._fault(*next(fault for kind, fault in _NETWORK if isinstance(cause, kind))) from None
         if len(body) > LARGEST:
             raise self._fault("too large", "a reply")
         self._clock = _moment(response.headers.get("Date")) or self._clock
+        self._used = (self._quota and self._quota.used(response.headers)) or self._used
         if not 200 <= response.status_code < 300:
             raise self._status_fault(response, body)
+        kind = response.headers.get("Content-Type", "no type")
+        as_it_is = response.status_code == 204 or ("csv" in self._accept and "csv" in kind)
         try:
             # The client libraries read the body from where requests keeps it.
-            response._content = clean(body)
+            response._content = body if as_it_is else clean(body)
         except msgspec.DecodeError:
-            kind = response.headers.get("Content-Type", "no type")
             raise self._fault("cut off" if "json" in kind else "not JSON", f"a reply of {kind}") from None
         return response
 
@@ -314,6 +406,9 @@ class HttpConnector(Connector):
     def requests(self) -> int:
         return self.gate.requests
 
+    def stop_at(self, deadline: float) -> None:
+        self.gate.deadline = deadline
+
     def decoded(self, response: Response, shape: type[T]) -> T:
         """The reply as the vendor describes it, or an error that says that it is not."""
         try:
@@ -327,14 +422,6 @@ class HttpConnector(Connector):
             f"{self.gate.site.tool} gave an unexpected reply at {address}: {why}. Check {self.gate.site.url_variable}; "
             "trying again later can help.",
             transient=True,
-        )
-
-    def emptied(self, things: str, before: int) -> SourceError:
-        """For not a single record where there were some: a user who lost a permission is shown just that."""
-        return SourceError(
-            f"{self.gate.site.tool} shows no {things} any more, after {before} before, and nothing is marked as deleted: "
-            f"probably a permission was lost. Let the user of {self.gate.site.login} see them again; trying again will "
-            "not help."
         )
 
     def tried(self, subject: str, act: Callable[[], str]) -> Finding:

@@ -23,7 +23,7 @@ from connectors import adf, rows
 from connectors.auth import Basic, Bearer, secret
 from connectors.base import Batch, Cursor, Finding, Read, Reject, SourceError
 from connectors.columns import streams
-from connectors.http import TIMEOUT, Gate, HttpConnector, Login, Patience, Site
+from connectors.http import CONNECTING, Gate, HttpConnector, Login, Patience, Site
 from connectors.window import Window, windows
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Jira(HttpConnector):
         from jira import JIRA  # costs start time, and Dagster loads this module far more often than it reads
 
         options: dict[str, Any] = {"server": self.gate.site.url, "rest_api_version": "3"}
-        client = JIRA(options=options, get_server_info=False, max_retries=0, timeout=TIMEOUT)
+        client = JIRA(options=options, get_server_info=False, max_retries=0, timeout=CONNECTING)
         client.deploymentType = "Cloud"  # not asked for, to spare a request
         self.gate.guard(client._session)
         return client

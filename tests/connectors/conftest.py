@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from connectors.base import Connector
+from connectors.base import Choices, Connector
 from connectors.http import Limiter, Patience
-from connectors.jira import Jira
-from connectors.salesforce import Salesforce
 from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
-from connectors.zendesk import Zendesk
+from orchestration.config import TOOLS
 
-QUICK = Patience(tries=4, first_wait=0.01, longest_wait=5)
+QUICK = Patience(tries=4, first_wait=0.01, longest_wait=5, reply=2)
 
 
 @pytest.fixture
@@ -29,14 +29,18 @@ def running() -> Iterator[Running]:
 @pytest.fixture
 def connect(running: Running) -> Callable[..., Connector]:
     """A connector as orchestration makes it: `connect("jira")`, any argument replaced by what is given."""
-    kinds = {"salesforce": Salesforce, "jira": Jira, "zendesk": Zendesk}
 
-    def connect(tool: str, **changed: object) -> Connector:
+    def connect(tool: str, **changed: Any) -> Connector:
         prefix = f"{tool.upper()}_"
         settings = {
             name.removeprefix(prefix).lower(): value for name, value in running.environment.items() if name.startswith(prefix)
         }
         fields = running.fields.get(tool, {})
-        return kinds[tool](**{**settings, "fields": fields, "patience": QUICK, **changed})
+        kind = TOOLS[tool].connector_class()
+        chosen: dict[str, Any] = (
+            {"choices": Choices(fields)} if "choices" in inspect.signature(kind).parameters else {"fields": fields}
+        )
+        connector: Connector = kind(**{**settings, **chosen, "patience": QUICK, **changed})
+        return connector
 
     return connect
