@@ -134,12 +134,13 @@ class Present:
 
 @dataclass(frozen=True)
 class Count:
-    """The vendor's own count of living records. With `column` (a timestamp), of those whose value is before `before`:
-    what came to be while it counted must not look like a difference."""
+    """The vendor's own count of living records. With `column` (a timestamp, a date or an integer) of those whose value
+    is at or after `since` and before `before`: what came to be meanwhile must not look like a difference."""
 
     rows: int
     column: str | None = None
-    before: datetime | None = None
+    before: Any = None
+    since: Any = None
 
 
 @dataclass(frozen=True)
