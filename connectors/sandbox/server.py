@@ -1,16 +1,19 @@
-"""What the three stand-ins share: the world's clock in every reply, a log of requests, faults on demand, a rate limit.
+"""What the stand-ins share: the world's clock in every reply, a log of requests, faults on demand, a rate limit.
 
-Here belongs what happens to a request whatever vendor it asks. Not here: any vendor's paths, fields or errors.
+Here belongs what happens to a request whatever vendor it asks. Not here: any vendor's paths, fields or errors, or
+which replies a plan of faults picks out (`fault_plan`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from email.utils import format_datetime
 from typing import Any, Literal
 
@@ -20,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from connectors.sandbox.fault_plan import KINDS, PROXY_PAGE, SPOILING, FaultPlan, Kind, spoiled
 from connectors.sandbox.world import World
 
 TRANSPORT = "fullpicture.transport"  # where serve.py puts the connection into the scope, so that a fault can cut it
@@ -56,12 +60,14 @@ class Entry:
 
 @dataclass
 class Fault:
-    kind: Literal["answer", "cut", "truncate", "run"]
-    path: re.Pattern[str]
-    times: int
-    after: int
+    kind: Literal["answer", "cut", "truncate", "run", "stall", "flood"]
+    path: re.Pattern[str] = re.compile("")
+    times: int = 1
+    after: int = 0
     reply: Reply = Reply()
     run: Callable[[], None] | None = None
+    seconds: float = 0  # by which a stalled reply is late
+    size: int = 0  # bytes of a flood
 
 
 class Faults:
@@ -71,7 +77,13 @@ class Faults:
     """
 
     def __init__(self) -> None:
-        self._planned: list[Fault] = []
+        self._ordered: list[Fault] = []
+        self.planned: FaultPlan | None = None
+        self.done: Counter[Kind] = Counter()  # by plan
+
+    def plan(self, share: float, seed: int, kinds: Sequence[Kind] = KINDS, **how: Any) -> None:
+        """Lets a share of all replies go wrong from now on, as FaultPlan says."""
+        self.planned = FaultPlan(share, seed, kinds, **how)
 
     def answer(
         self,
@@ -84,25 +96,26 @@ class Faults:
         body: Any = None,
     ) -> None:
         """Answers with `status`, in the vendor's own words unless `body` is given."""
-        self._planned.append(Fault("answer", re.compile(path), times, after, Reply(body, status, headers or {})))
+        self._ordered.append(Fault("answer", re.compile(path), times, after, Reply(body, status, headers or {})))
 
     def cut(self, path: str = "", *, times: int = 1, after: int = 0) -> None:
         """Closes the connection without a word."""
-        self._planned.append(Fault("cut", re.compile(path), times, after))
+        self._ordered.append(Fault("cut", re.compile(path), times, after))
 
     def truncate(self, path: str = "", *, times: int = 1, after: int = 0) -> None:
         """Sends half of the true answer, then closes the connection."""
-        self._planned.append(Fault("truncate", re.compile(path), times, after))
+        self._ordered.append(Fault("truncate", re.compile(path), times, after))
 
     def run(self, action: Callable[[], None], path: str = "", *, after: int = 0) -> None:
         """Does something to the world (or to the tokens) just before a matching request is answered."""
-        self._planned.append(Fault("run", re.compile(path), 1, after, run=action))
+        self._ordered.append(Fault("run", re.compile(path), 1, after, run=action))
 
     def clear(self) -> None:
-        self._planned.clear()
+        self._ordered.clear()
+        self.planned = None
 
     def next(self, target: str) -> Fault | None:
-        for fault in self._planned:
+        for fault in self._ordered:
             if not fault.path.search(target):
                 continue
             if fault.after:
@@ -110,7 +123,7 @@ class Faults:
                 continue
             fault.times -= 1
             if not fault.times:
-                self._planned.remove(fault)
+                self._ordered.remove(fault)
             return fault
         return None
 
@@ -147,6 +160,7 @@ class Server(ABC):
     """One vendor's API over the world. `base_url` is set once the port is known."""
 
     page_size: int | None = None  # lowers the vendor's own page sizes, so that a small world has many pages
+    expire_tokens: Callable[[], None] | None = None  # ends every token at once, where the vendor grants any
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -186,25 +200,49 @@ class Server(ABC):
         target = scope["path"] + ("?" + query if query else "")
         while (fault := self.faults.next(target)) and fault.run:
             fault.run()
-        request = Request(scope, receive)
-        body = await request.body()
-        if fault is None:
+        body = await Request(scope, receive).body()
+        if fault is None and self.faults.planned:
+            fault = await self._drawn(self.faults.planned, scope, target, body)
+        kind = fault.kind if fault else None
+        if fault is None or kind in ("truncate", "stall"):
             response = await self._respond(scope, body)
-        elif fault.kind == "answer":
-            response = self._response(
-                Reply(
-                    self.error(fault.reply.status) if fault.reply.body is None else fault.reply.body,
-                    fault.reply.status,
-                    fault.reply.headers,
-                )
-            )
         else:
-            response = await self._respond(scope, body) if fault.kind == "truncate" else Response(status_code=500)
-            self.log.append(Entry(scope["method"], target, 0, body))
-            await _break_off(response, scope, receive, send, keep=fault.kind == "truncate")
-            return
-        self.log.append(Entry(scope["method"], target, response.status_code, body))
-        await response(scope, receive, send)
+            response = self._response(fault.reply if fault.reply.body is not None else self._in_its_words(fault.reply))
+        self.log.append(Entry(scope["method"], target, 0 if kind in ("cut", "truncate") else response.status_code, body))
+        if fault and kind in ("cut", "truncate"):
+            await _break_off(response, scope, receive, send, keep=kind == "truncate")
+        elif fault and kind == "flood":
+            await _flood(send, fault.size)
+        else:
+            if fault and kind == "stall":
+                await _until_gone(receive, fault.seconds)
+            await response(scope, receive, send)
+
+    async def _drawn(self, plan: FaultPlan, scope: Scope, target: str, body: bytes) -> Fault | None:
+        """What the plan has for a request: the first of the drawn kinds that is possible with it."""
+        request = b" ".join((scope["method"].encode(), target.encode(), body))
+        bearer = dict(scope["headers"]).get(b"authorization", b"").startswith(b"Bearer ")
+        kinds, chance = plan.draw(request, expires=bearer and self.expire_tokens is not None)
+        whole: Reply | None = None
+        for kind in kinds:
+            page: Reply | None = None
+            if kind in SPOILING:
+                whole = whole or _reply(await self._respond(scope, body))
+                content = spoiled(kind, scope["path"], whole.body, chance) if whole.status == 200 else None
+                if content is None:
+                    continue
+                page = replace(whole, body=content)
+            plan.settle(request, kind)
+            self.faults.done[kind] += 1
+            if kind == "expired" and self.expire_tokens:
+                self.expire_tokens()
+                return None
+            return _fault(kind, plan, page)
+        plan.settle(request, None)
+        return Fault("answer", reply=whole) if whole else None
+
+    def _in_its_words(self, reply: Reply) -> Reply:
+        return Reply(self.error(reply.status), reply.status, reply.headers)
 
     async def _respond(self, scope: Scope, body: bytes) -> Response:
         """Runs the Starlette application and collects its reply, so that a fault can still spoil it."""
@@ -253,6 +291,27 @@ class Server(ABC):
         return Response(content, reply.status, headers)
 
 
+def _reply(response: Response) -> Reply:
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return Reply(bytes(response.body), response.status_code, headers)
+
+
+def _fault(kind: Kind, plan: FaultPlan, page: Reply | None) -> Fault:
+    proxys = {"Content-Type": "text/html"}
+    if page:
+        return Fault("answer", reply=page)
+    return {
+        "429": Fault("answer", reply=Reply(None, 429, {"Retry-After": str(plan.retry_after)})),
+        "500": Fault("answer", reply=Reply(None, 500)),
+        "502": Fault("answer", reply=Reply(PROXY_PAGE, 502, proxys)),
+        "not JSON": Fault("answer", reply=Reply(PROXY_PAGE, 200, proxys)),
+        "reset": Fault("cut"),
+        "cut off": Fault("truncate"),
+        "stall": Fault("stall", seconds=plan.stall),
+        "too large": Fault("flood", size=plan.large),
+    }[kind]
+
+
 async def _break_off(response: Response, scope: Scope, receive: Any, send: Any, *, keep: bool) -> None:
     """Closes the connection, after half of the body if `keep`."""
     if keep:
@@ -263,3 +322,16 @@ async def _break_off(response: Response, scope: Scope, receive: Any, send: Any, 
     else:
         scope[TRANSPORT].abort()
     await receive()  # until the connection is gone, so that uvicorn does not miss an answer
+
+
+async def _until_gone(receive: Any, seconds: float) -> None:
+    """Waits so long, or until the client has hung up."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(receive(), seconds)
+
+
+async def _flood(send: Any, size: int) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    for _ in range(size >> 20):
+        await send({"type": "http.response.body", "body": b" " * (1 << 20), "more_body": True})
+    await send({"type": "http.response.body", "body": b"{}"})
