@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,6 +15,21 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from warehouse.engine import Bulk, Warehouse, WarehouseError
+from warehouse.merge import (
+    CountLike,
+    PresentLike,
+    Proof,
+    SpanLike,
+    TableReport,
+    living,
+    merge,
+    moment,
+    prove_count,
+    prove_ids,
+    prove_part,
+    sweep,
+)
+from warehouse.rejects import RejectLike, keep_rejects
 from warehouse.schema import RawTable
 
 # What makes one transaction: few large ones are several times cheaper than one a page, but what is not committed is
@@ -22,21 +37,6 @@ from warehouse.schema import RawTable
 GROUP_ROWS = 50_000
 GROUP_BYTES = 128 << 20
 GROUP_SECONDS = 60.0
-
-
-class RejectLike(Protocol):
-    """A record, or one value of it, that could not be loaded."""
-
-    @property
-    def stream(self) -> str: ...
-    @property
-    def record_id(self) -> str | None: ...
-    @property
-    def column(self) -> str | None: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def original(self) -> str: ...
 
 
 class BatchLike(Protocol):
@@ -49,25 +49,19 @@ class BatchLike(Protocol):
     @property
     def rejects(self) -> Sequence[RejectLike]: ...
     @property
-    def present(self) -> Mapping[str, pa.Table]: ...
+    def present(self) -> Mapping[str, PresentLike]: ...
+    @property
+    def counted(self) -> Mapping[str, CountLike]: ...
     @property
     def covered_until(self) -> datetime | None: ...
 
 
 @dataclass
-class TableReport:
-    """What a run did to one table. `unchanged`: rows that came as they already stood, or older."""
-
-    inserted: int = 0
-    updated: int = 0
-    deleted: int = 0
-    unchanged: int = 0
-    rows_total: int = 0
-
-
-@dataclass
 class LoadReport:
+    """What a run did. `proofs`: by table, whether the vendor's count and the table's agree; some have none."""
+
     tables: dict[str, TableReport] = field(default_factory=dict)
+    proofs: dict[str, Proof] = field(default_factory=dict)
     rejected: int = 0
     covered_until: datetime | None = None
 
@@ -75,14 +69,21 @@ class LoadReport:
     def written(self) -> int:
         return sum(t.inserted + t.updated + t.deleted for t in self.tables.values())
 
+    @property
+    def differing(self) -> dict[str, Proof]:
+        return {stream: proof for stream, proof in self.proofs.items() if not proof.reconciled}
+
+
+Again = Callable[[Mapping[str, pa.Table]], Iterable["BatchLike"]]
+
 
 def cursor(
-    warehouse: Warehouse, tool: str, read: str, host: str, *, mapped: Mapping[str, Mapping[str, str]] | None = None
+    warehouse: Warehouse, tool: str, read: str, host: str, *, choices: Mapping[str, Any] | None = None
 ) -> dict[str, Any] | None:
-    """Where the last run of a read came to; None before the first, and when `mapped` is not what that run was given.
+    """Where the last run of a read came to; None before the first, and when `choices` is not what that run was given.
 
-    `mapped` names the vendor's fields by stream and column: rows read under another map lack what this one asks for, so
-    everything is read once more. Refuses rows of another host than the known one.
+    `choices` is what people chose about the read's data, as JSON: rows read under other choices lack what these ask for,
+    so everything is read once more. Refuses rows of another host than the known one.
     """
     with warehouse.loading(f"look where {tool}/{read} stands") as bulk:
         hosts = {row[0] for row in bulk.fetch("select distinct host from sync.cursors where tool = $1", [tool])}
@@ -91,10 +92,19 @@ def cursor(
                 f"This warehouse holds {tool} rows of {', '.join(sorted(hosts))}, and the settings now name {host}. Two worlds "
                 f"must not mix: set {tool.upper()}_URL back, or use another warehouse (FULLPICTURE_HOME or WAREHOUSE_URL)."
             )
-        found = bulk.fetch("select cursor, mapped from sync.cursors where tool = $1 and read = $2", [tool, read])
-    if not found or (found[0][1] or "{}") != _json(mapped or {}):
+        found = bulk.fetch("select cursor, choices from sync.cursors where tool = $1 and read = $2", [tool, read])
+    if not found or (found[0][1] or "{}") != _json(choices or {}):
         return None
     return dict(json.loads(found[0][0]))
+
+
+def rewind(warehouse: Warehouse, tool: str, read: str, to: Mapping[str, Any] | None) -> None:
+    """Makes the next run of a read begin at another cursor; at None it reads everything, as the first did."""
+    with warehouse.loading(f"rewind {tool}/{read}") as bulk:
+        if to is None:
+            bulk.execute("delete from sync.cursors where tool = $1 and read = $2", [tool, read])
+        else:
+            bulk.execute("update sync.cursors set cursor = $3 where tool = $1 and read = $2", [tool, read, _json(to)])
 
 
 def load(
@@ -106,7 +116,9 @@ def load(
     run_id: str,
     tables: Mapping[str, RawTable],
     batches: Iterable[BatchLike],
-    mapped: Mapping[str, Mapping[str, str]] | None = None,
+    again: Again | None = None,
+    choices: Mapping[str, Any] | None = None,
+    doubted: bool = True,
     requests: Callable[[], int] = lambda: 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> LoadReport:
@@ -114,21 +126,19 @@ def load(
 
     Rows, deletes, rejects, cursor and the run's record commit together, some batches at a time: a kill at any moment
     loses nothing and doubles nothing, and a read that breaks keeps what it had read. The database is open only while a
-    group of batches commits.
+    group of batches commits. What the vendor says it has is compared with the tables at the end; where they differ,
+    `again` is asked once for batches that mend it, with the keys that only the vendor has, by stream.
+    `doubted`: that nearly all of a table is gone is not believed, but an error.
     """
-    run = _Run(warehouse, tool, read, host, run_id, tables, _json(mapped or {}), requests)
-    arriving = iter(batches)
-    while True:
-        try:
-            batch = next(arriving, None)
-        except Exception:
-            run.commit("running")
-            raise
-        if batch is None:
-            run.commit("succeeded")
-            return run.report
-        run.add(batch)
-        progress(run.arrived)
+    run = _Run(warehouse, tool, read, host, run_id, tables, _json(choices or {}), doubted, requests, progress)
+    run.take(batches)
+    run.commit("succeeded", reconciled_or=again is not None)
+    if again is not None and run.report.differing:
+        missing = {stream: proof.missing for stream, proof in run.report.differing.items() if proof.missing}
+        run.forget_proofs()
+        run.take(again(missing))
+        run.commit("succeeded")
+    return run.report
 
 
 @dataclass
@@ -141,21 +151,45 @@ class _Run:
     host: str
     run_id: str
     tables: Mapping[str, RawTable]
-    mapped: str
+    choices: str
+    doubted: bool
     requests: Callable[[], int]
+    progress: Callable[[int], None]
     arrived: int = 0
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
         self.report = LoadReport(tables={stream: TableReport() for stream in self.tables})
+        self.forget_proofs()
         self._begin_group()
+
+    def forget_proofs(self) -> None:
+        self.report.proofs = {}
+        self.ids: dict[str, pa.Table] = {}
+        self.counted: dict[str, CountLike] = {}
 
     def _begin_group(self) -> None:
         self.group: list[BatchLike] = []
         self.rows = self.size = 0
         self.opened = time.monotonic()
 
-    def add(self, batch: BatchLike) -> None:
+    def take(self, batches: Iterable[BatchLike]) -> None:
+        """Commits the batches, all but the last group of them; if they break off, what had come until then."""
+        arriving = iter(batches)
+        while True:
+            try:
+                batch = next(arriving, None)
+            except Exception:
+                self.commit("running")
+                raise
+            if batch is None:
+                return
+            self._add(batch)
+            self.progress(self.arrived)
+
+    def _add(self, batch: BatchLike) -> None:
+        if any(_clash(batch, earlier) for earlier in self.group):
+            self.commit("running")
         self.group.append(batch)
         self.report.covered_until = batch.covered_until or self.report.covered_until
         rows = sum(table.num_rows for table in batch.rows.values())
@@ -165,209 +199,146 @@ class _Run:
         if self.rows >= GROUP_ROWS or self.size >= GROUP_BYTES or time.monotonic() - self.opened > GROUP_SECONDS:
             self.commit("running")
 
-    def commit(self, status: str) -> None:
+    def commit(self, status: str, *, reconciled_or: bool = False) -> None:
+        """Commits the group. At the end, with status succeeded, compares the counts; where they differ the run is not
+        over yet if `reconciled_or` says that there is something else to do."""
         with self.warehouse.loading(f"load {self.tool}/{self.read}") as bulk:
             for stream, table in self.tables.items():
-                _load_stream(bulk, stream, table, self.group, self.report)
-            self.report.rejected += _keep_rejects(bulk, self.tool, self.run_id, self.tables, self.group)
+                self._load(bulk, stream, table)
+            self.report.rejected += keep_rejects(bulk, self.tool, self.run_id, self.tables, self.group)
             if self.group:
                 self._move_cursor(bulk, self.group[-1])
-            self._record(bulk, status)
+            if status == "succeeded":
+                self._prove(bulk)
+            self._record(bulk, "running" if reconciled_or and self.report.differing else status)
         self._begin_group()
+
+    def _load(self, bulk: Bulk, stream: str, table: RawTable) -> None:
+        counts = self.report.tables[stream]
+        at = self.report.covered_until or datetime.now(UTC)
+        arrived = [batch.rows[stream] for batch in self.group if stream in batch.rows and batch.rows[stream].num_rows]
+        if arrived:
+            merge(bulk, table, pa.concat_tables(arrived), at, counts)
+        for present in _joined(batch.present[stream] for batch in self.group if stream in batch.present):
+            sweep(bulk, table, present, at, counts, doubted=self.doubted)
+            if present.within is not None or present.span is not None:
+                prove_part(bulk, table, present, self.report.proofs.setdefault(stream, Proof("parts")))
+            elif set(present.keys.column_names) == set(table.key):
+                self.ids[stream] = present.keys
+        for batch in self.group:
+            if stream in batch.counted:
+                self.counted[stream] = batch.counted[stream]
+        counts.rows_total = living(bulk, table)
+
+    def _prove(self, bulk: Bulk) -> None:
+        """Ids prove most: they name what is missing. Parts prove only what was read anew."""
+        for stream, table in self.tables.items():
+            if stream in self.ids:
+                self.report.proofs[stream] = prove_ids(bulk, table, self.ids[stream])
+            elif stream in self.counted:
+                self.report.proofs[stream] = prove_count(bulk, table, self.counted[stream])
+        key = [self.run_id, self.tool, self.read]
+        bulk.execute("delete from sync.counts where run_id = $1 and tool = $2 and read = $3", key)
+        for stream, proof in self.report.proofs.items():
+            bulk.execute(
+                "insert into sync.counts (run_id, tool, read, stream, counted_by, source_rows, stored_rows, missing_rows, "
+                f"reconciled, counted_at) values ($1, $2, $3, $4, $5, {proof.source_rows}, {proof.stored_rows}, "
+                f"{len(proof.missing) if proof.missing else 0}, {str(proof.reconciled).lower()}, {moment(datetime.now(UTC))})",
+                [*key, stream, proof.counted_by],
+            )
 
     def _move_cursor(self, bulk: Bulk, batch: BatchLike) -> None:
         bulk.execute("delete from sync.cursors where tool = $1 and read = $2", [self.tool, self.read])
-        at = _timestamp(batch.covered_until or datetime.now(UTC))
+        at = moment(batch.covered_until or datetime.now(UTC))
         bulk.execute(
-            f"insert into sync.cursors (tool, read, host, cursor, mapped, updated_at) values ($1, $2, $3, $4, $5, {at})",
-            [self.tool, self.read, self.host, _json(batch.cursor), self.mapped],
+            f"insert into sync.cursors (tool, read, host, cursor, choices, updated_at) values ($1, $2, $3, $4, $5, {at})",
+            [self.tool, self.read, self.host, _json(batch.cursor), self.choices],
         )
 
     def _record(self, bulk: Bulk, status: str) -> None:
-        ended = _timestamp(datetime.now(UTC)) if status == "succeeded" else "null"
-        covered = _timestamp(self.report.covered_until) if self.report.covered_until else "null"
+        ended = moment(datetime.now(UTC)) if status == "succeeded" else "null"
+        covered = moment(self.report.covered_until) if self.report.covered_until else "null"
         made = self.report.tables.values()
         counts = [sum(t.inserted for t in made), sum(t.updated for t in made), sum(t.deleted for t in made)]
         counts += [self.report.rejected, self.requests()]
+        proofs = self.report.proofs.values()
+        counts += [sum(proof.source_rows for proof in proofs), sum(proof.stored_rows for proof in proofs)]
+        reconciled = str(not self.report.differing).lower() if proofs else "null"
         key = [self.run_id, self.tool, self.read]
         bulk.execute("delete from sync.runs where run_id = $1 and tool = $2 and read = $3", key)
         bulk.execute(
             "insert into sync.runs (run_id, tool, read, started_at, ended_at, covered_until, status, rows_inserted, "
-            f"rows_updated, rows_deleted, rows_rejected, requests) values ($1, $2, $3, {_timestamp(self.started)}, "
-            f"{ended}, {covered}, $4, {', '.join(str(int(count)) for count in counts)})",
+            "rows_updated, rows_deleted, rows_rejected, requests, source_rows, stored_rows, reconciled) "
+            f"values ($1, $2, $3, {moment(self.started)}, {ended}, {covered}, $4, "
+            f"{', '.join(str(int(count)) for count in counts)}, {reconciled})",
             [*key, status],
         )
 
 
-def record_failure(
-    warehouse: Warehouse, *, tool: str, read: str, run_id: str, started_at: datetime, error: str, requests: int = 0
+def record_end(
+    warehouse: Warehouse,
+    *,
+    tool: str,
+    read: str,
+    run_id: str,
+    started_at: datetime,
+    error: str,
+    status: str = "failed",
+    requests: int = 0,
 ) -> None:
-    """Keeps the record of a run that ended badly, with the counts of what it had committed, which stays."""
+    """Keeps the record of a run that ended otherwise than well, with the counts of what it had committed, which stays.
+    `status`: failed, or unavailable for what this account of the tool does not have."""
     key = [run_id, tool, read]
-    now = _timestamp(datetime.now(UTC))
-    with warehouse.loading(f"record the failure of {tool}/{read}") as bulk:
+    now = moment(datetime.now(UTC))
+    with warehouse.loading(f"record the end of {tool}/{read}") as bulk:
         known = bulk.fetch("select 1 from sync.runs where run_id = $1 and tool = $2 and read = $3", key)
         if not known:
             bulk.execute(
                 "insert into sync.runs (run_id, tool, read, started_at, rows_inserted, rows_updated, rows_deleted, "
-                f"rows_rejected) values ($1, $2, $3, {_timestamp(started_at)}, 0, 0, 0, 0)",
+                f"rows_rejected) values ($1, $2, $3, {moment(started_at)}, 0, 0, 0, 0)",
                 key,
             )
         bulk.execute(
-            f"update sync.runs set status = 'failed', ended_at = {now}, error = $4, requests = {int(requests)} "
+            f"update sync.runs set status = $5, ended_at = {now}, error = $4, requests = {int(requests)} "
             "where run_id = $1 and tool = $2 and read = $3",
-            [*key, error],
+            [*key, error, status],
         )
 
 
-def _load_stream(bulk: Bulk, stream: str, table: RawTable, group: Sequence[BatchLike], report: LoadReport) -> None:
-    counts = report.tables[stream]
-    at = report.covered_until or datetime.now(UTC)
-    arrived = [batch.rows[stream] for batch in group if stream in batch.rows and batch.rows[stream].num_rows]
-    if arrived:
-        _merge(bulk, table, pa.concat_tables(arrived), at, counts)
-    for batch in group:
-        if stream in batch.present:
-            _sweep(bulk, table, batch.present[stream], at, counts)
-    counts.rows_total = int(bulk.fetch(f"select count(*) from {table.full_name} where _deleted_at is null")[0][0])
+def _clash(batch: BatchLike, earlier: BatchLike) -> bool:
+    """Whether both tell all that exists of the same rows: then the earlier must be in the table before the later."""
+    both = batch.present.keys() & earlier.present.keys()
+    return any(_same_part(batch.present[stream], earlier.present[stream]) for stream in both)
 
 
-def _merge(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: TableReport) -> None:
-    """New rows are added, changed ones replaced, unchanged and older ones left alone."""
-    incoming, fate = "_incoming", "_fate"
-    position = pa.array(range(rows.num_rows), pa.int64())
-    bulk.stage(incoming, rows.append_column("_position", position))
-    empty = not bulk.fetch(f"select 1 from {table.full_name} limit 1")
-    bulk.execute(f"drop table if exists {fate}")
-    bulk.execute(f"create temporary table {fate} as {_newest(table) if empty else _compared(table)}")
-    kinds = dict(bulk.fetch(f"select kind, count(*) from {fate} group by kind"))
-    columns = [column.name for column in table.columns] + ["extra"]
-    names = ", ".join(f'"{name}"' for name in columns)
-    if kinds.get("update"):
-        bulk.execute(
-            f"delete from {table.full_name} as t using {fate} as f where f.kind = 'update' and {_same_key(table, 't', 'f')}"
+def _same_part(one: PresentLike, other: PresentLike) -> bool:
+    if one.within is not None and other.within is not None:
+        return bool(one.within.join(other.within, one.within.column_names, join_type="left semi").num_rows)
+    if one.span is not None and other.span is not None:
+        return bool(one.span.start < other.span.end and other.span.start < one.span.end)
+    return True
+
+
+def _joined(presents: Iterable[PresentLike]) -> Iterator[PresentLike]:
+    """Parts that were read by their parents, of which a group may hold hundreds, as one; all others as they come."""
+    parts: list[PresentLike] = []
+    for present in presents:
+        if present.within is not None and present.span is None:
+            parts.append(present)
+        else:
+            yield present
+    if parts:
+        yield _Parts(
+            pa.concat_tables(part.keys for part in parts), pa.concat_tables(part.within for part in parts if part.within)
         )
-    bulk.execute(
-        f"insert into {table.full_name} ({names}, _deleted_at, _synced_at) "
-        f"select {', '.join(f's.{_quoted(name)}' for name in columns)}, f.deleted_at, {_timestamp(at)} "
-        f"from {incoming} s join {fate} f on f.position = s._position"
-    )
-    bulk.execute(f"drop table {fate}")
-    counts.inserted += kinds.get("insert", 0)
-    counts.updated += kinds.get("update", 0)
-    counts.unchanged += rows.num_rows - sum(kinds.values())
 
 
-def _newest(table: RawTable) -> str:
-    """Of each key, the newest version that arrived: the last one where versions are equal."""
-    version = f"{_quoted(table.version)} desc nulls last, " if table.version else ""
-    key = ", ".join(_quoted(name) for name in table.key)
-    return (
-        f"select {key}, _position as position, _deleted_at as deleted_at, 'insert' as kind from ("
-        f"select {key}, _position, _deleted_at, row_number() over (partition by {key} order by {version}_position desc) "
-        f"as rank from _incoming) as ranked where rank = 1"
-    )
-
-
-def _compared(table: RawTable) -> str:
-    """The newest versions that arrived and are new or changed against what stands, with what to do with them."""
-    compared = [column.name for column in table.columns if column.name not in table.volatile] + ["extra"]
-    changed = " or ".join(f"s.{_quoted(name)} is distinct from t.{_quoted(name)}" for name in compared)
-    not_older = "true"
-    if table.version:
-        version = _quoted(table.version)
-        not_older = f"(t.{version} is null or s.{version} >= t.{version})"
-    key = ", ".join(f"f.{_quoted(name)}" for name in table.key)
-    first = f"t.{_quoted(table.key[0])}"
-    return (
-        f"select {key}, f.position, "
-        # A deleted record that comes again, deleted still, keeps the moment that was first seen.
-        "case when f.deleted_at is null then null else coalesce(t._deleted_at, f.deleted_at) end as deleted_at, "
-        f"case when {first} is null then 'insert' else 'update' end as kind "
-        f"from ({_newest(table)}) as f join _incoming as s on s._position = f.position "
-        f"left join {table.full_name} as t on {_same_key(table, 't', 'f')} "
-        f"where {first} is null or ({not_older} and "
-        f"({changed} or (s._deleted_at is null) is distinct from (t._deleted_at is null)))"
-    )
-
-
-def _sweep(bulk: Bulk, table: RawTable, present: pa.Table, at: datetime, counts: TableReport) -> None:
-    """Marks what has gone, and revives what is there after all."""
-    bulk.stage("_present", present)
-    there = f"exists (select 1 from _present as p where {_same_key(table, 't', 'p')})"
-    mark = f"update {table.full_name} as t set _synced_at = {_timestamp(at)}, _deleted_at = "
-    counts.deleted += bulk.execute(f"{mark}{_timestamp(at)} where t._deleted_at is null and not {there}")
-    counts.updated += bulk.execute(f"{mark}null where t._deleted_at is not null and {there}")
-
-
-def _keep_rejects(bulk: Bulk, tool: str, run_id: str, tables: Mapping[str, RawTable], group: Sequence[BatchLike]) -> int:
-    """Lists what was put aside, in place of what was known of the same records."""
-    at = _timestamp(max((b.covered_until for b in group if b.covered_until), default=datetime.now(UTC)))
-    if bulk.fetch("select 1 from sync.rejects where tool = $1 limit 1", [tool]):
-        for stream, table in tables.items():
-            arrived = [batch.rows[stream].select(list(table.key)) for batch in group if stream in batch.rows]
-            if arrived:
-                bulk.stage("_arrived", pa.concat_tables(arrived))
-                key = " || '/' || ".join(f"cast({_quoted(name)} as text)" for name in table.key)
-                bulk.execute(
-                    f"delete from sync.rejects where tool = $1 and stream = $2 and record_id in (select {key} from _arrived)",
-                    [tool, stream],
-                )
-    rejects = _unmended(tables, group)
-    if rejects:
-        bulk.stage(
-            "_rejects",
-            pa.table(
-                {
-                    "stream": pa.array([r.stream for r in rejects.values()], pa.string()),
-                    "record_id": pa.array([r.record_id for r in rejects.values()], pa.string()),
-                    "column_name": pa.array([r.column for r in rejects.values()], pa.string()),
-                    "reason": pa.array([r.reason for r in rejects.values()], pa.string()),
-                    "original": pa.array([r.original for r in rejects.values()], pa.string()),
-                }
-            ),
-        )
-        same = "coalesce(r.record_id, r.original) = coalesce(n.record_id, n.original)"
-        bulk.execute(
-            f"delete from sync.rejects as r using _rejects as n where r.tool = $1 and r.stream = n.stream and {same}", [tool]
-        )
-        bulk.execute(
-            "insert into sync.rejects (tool, stream, record_id, column_name, reason, original, run_id, rejected_at) "
-            f"select $1, stream, record_id, column_name, reason, original, $2, {at} from _rejects",
-            [tool, run_id],
-        )
-    return len(rejects)
-
-
-def _unmended(
-    tables: Mapping[str, RawTable], group: Sequence[BatchLike]
-) -> dict[tuple[str, str | None, str | None, str], RejectLike]:
-    """What was put aside and did not come again whole in a later batch of the same group."""
-    rejects: dict[tuple[str, str | None, str | None, str], RejectLike] = {}
-    for batch in group:
-        if rejects:
-            again = {
-                (stream, "/".join(str(part) for part in key.values()))
-                for stream, rows in batch.rows.items()
-                for key in rows.select(list(tables[stream].key)).to_pylist()
-            }
-            rejects = {known: reject for known, reject in rejects.items() if known[:2] not in again}
-        rejects |= {(r.stream, r.record_id, r.column, r.original): r for r in batch.rejects}
-    return rejects
+@dataclass(frozen=True)
+class _Parts:
+    keys: pa.Table
+    within: pa.Table | None
+    span: SpanLike | None = None
 
 
 def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, sort_keys=True)
-
-
-def _same_key(table: RawTable, left: str, right: str) -> str:
-    return " and ".join(f"{left}.{_quoted(name)} = {right}.{_quoted(name)}" for name in table.key)
-
-
-def _quoted(name: str | None) -> str:
-    return f'"{name}"'
-
-
-def _timestamp(at: datetime) -> str:
-    """A moment as SQL; made from a datetime, so nothing from outside can stand in it."""
-    return f"timestamptz '{at.astimezone(UTC).isoformat()}'"

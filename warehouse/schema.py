@@ -88,7 +88,7 @@ SYNC = (
         read text The read.
         host text Host that the rows come from; another host is another world and is refused.
         cursor json Where the next run goes on; only the connector reads it.
-        mapped json The vendor's fields that the settings had mapped to columns when the rows were read.
+        choices json What the settings had chosen when the rows were read: mapped fields, what is left out, since when.
         updated_at timestamp When the cursor was last moved (UTC).
     """,
     ),
@@ -103,13 +103,33 @@ SYNC = (
         started_at timestamp When it started.
         ended_at timestamp When it ended.
         covered_until timestamp Everything the vendor knew up to this moment of its own clock has been loaded.
-        status text running, succeeded or failed; a run that was killed stays running.
+        status text running, succeeded, failed, or unavailable if the account has no such thing; a killed run stays running.
         rows_inserted integer Rows that were new.
         rows_updated integer Rows that had changed.
         rows_deleted integer Rows that were marked deleted.
         rows_rejected integer Records, or single values, put aside.
         requests integer HTTP requests sent.
+        source_rows integer Records that the vendor says it has, of what it was asked to count.
+        stored_rows integer Rows that the tables have of the same.
+        reconciled boolean Whether the two agree for every table of the read; null if nothing was counted.
         error text What went wrong, in one line.
+    """,
+    ),
+    _table(
+        "sync",
+        "counts",
+        "Whether the tables are complete: the vendor's count or list of ids against the rows, per run and table.",
+        """
+        run_id text The run that counted.
+        tool text The tool.
+        read text The read.
+        stream text The raw table.
+        counted_by text count (the vendor's own), ids (all of them listed), or parts (only of what was read anew).
+        source_rows integer Living records that the vendor has.
+        stored_rows integer Living rows that the table has of the same.
+        missing_rows integer Records that the vendor lists and the table lacks.
+        reconciled boolean Whether they agree, after what differed was read once more.
+        counted_at timestamp When it was counted (UTC).
     """,
     ),
     _table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import adbc_driver_manager
@@ -11,8 +11,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from connectors.base import ARROW, Batch, Reject
-from tests.warehouse.things import START, THINGS, batch, loaded, row, rows_of
+from connectors.base import ARROW, Batch, Count, Reject, Span
+from tests.warehouse.things import START, THINGS, batch, loaded, ran, row, rows_of
 from warehouse import load
 from warehouse.engine import Warehouse, WarehouseError
 from warehouse.schema import Column, RawTable, prepare
@@ -89,15 +89,17 @@ def test_a_deleted_row_is_marked_once_and_revived_when_it_is_back(things: Wareho
     assert rows_of(things, "select _deleted_at from zendesk.things") == [(None,)]
 
 
-def test_what_a_sweep_does_not_find_is_marked_and_what_it_finds_again_lives(things: Warehouse) -> None:
+def test_what_a_sweep_does_not_find_is_marked_and_what_it_finds_again_is_missing(things: Warehouse) -> None:
     loaded(things, batch([row(1), row(2), row(3)]))
 
     report = loaded(things, batch(night=2, present=[1, 3]))
     assert (report.deleted, report.rows_total) == (1, 2)
     assert rows_of(things, "select id, _deleted_at from zendesk.things order by id") == [(1, None), (2, night(2)), (3, None)]
 
-    loaded(things, batch(night=3, present=[1, 2, 3]))
-    assert rows_of(things, "select count(*) from zendesk.things where _deleted_at is null") == [(3,)]
+    proof = ran(things, batch(night=3, present=[1, 2, 3])).proofs["things"]
+    assert rows_of(things, "select count(*) from zendesk.things where _deleted_at is null") == [(2,)]
+    assert proof.missing is not None
+    assert (proof.missing.to_pylist(), proof.source_rows, proof.stored_rows) == ([{"id": 2}], 3, 2)
 
 
 def test_what_could_not_be_loaded_is_listed_until_a_good_version_arrives(things: Warehouse) -> None:
@@ -138,17 +140,17 @@ def test_a_read_that_breaks_keeps_what_had_arrived_and_goes_on_from_there(
     assert rows_of(things, "select id from zendesk.things order by id") == [(1,), (2,), (3,)]
     assert load.cursor(things, "zendesk", "things", "h") == {"night": 2}
     assert rows_of(things, "select status, rows_inserted, ended_at from sync.runs") == [("running", 3, None)]
-    load.record_failure(things, **read, started_at=night(1), error="gone")
+    load.record_end(things, **read, started_at=night(1), error="gone")
     assert rows_of(things, "select status, rows_inserted, error from sync.runs") == [("failed", 3, "gone")]
 
 
 def test_another_map_of_fields_reads_everything_once_more(things: Warehouse) -> None:
     read = {"tool": "zendesk", "read": "things", "host": "h"}
     once = {"things": {"name": "Name__c"}}
-    load.load(things, **read, run_id="1", tables={"things": THINGS}, batches=[batch([row(1)])], mapped=once)
+    load.load(things, **read, run_id="1", tables={"things": THINGS}, batches=[batch([row(1)])], choices=once)
 
-    assert load.cursor(things, **read, mapped=once) == {"night": 1}
-    assert load.cursor(things, **read, mapped={"things": {"name": "Title__c"}}) is None
+    assert load.cursor(things, **read, choices=once) == {"night": 1}
+    assert load.cursor(things, **read, choices={"things": {"name": "Title__c"}}) is None
     assert load.cursor(things, **read) is None
 
 
@@ -172,7 +174,7 @@ def test_a_transaction_that_fails_leaves_neither_rows_nor_cursor(things: Warehou
 def test_every_run_leaves_its_record(things: Warehouse) -> None:
     loaded(things, batch([row(1), row(2)]))
     loaded(things, batch([row(1, "b", 2)], night=2, present=[1]))
-    load.record_failure(things, tool="zendesk", read="things", run_id="z", started_at=night(3), error="no answer", requests=4)
+    load.record_end(things, tool="zendesk", read="things", run_id="z", started_at=night(3), error="no answer", requests=4)
 
     columns = "status, rows_inserted, rows_updated, rows_deleted, covered_until, requests, error"
     assert rows_of(things, f"select {columns} from sync.runs order by run_id") == [
@@ -233,10 +235,108 @@ def test_any_sequence_of_nights_ends_as_a_dictionary_would(
         if draw.random() < 0.4:
             present = [id_ for id_ in range(8) if draw.random() < 0.7]
             batches.append(batch(night=number, present=present))
-            truth = {id_: (name, version, id_ not in present) for id_, (name, version, _) in truth.items()}
-        loaded(things, *batches)
+            truth = {id_: (name, version, gone or id_ not in present) for id_, (name, version, gone) in truth.items()}
+        loaded(things, *batches, doubted=False)
         found = rows_of(things, "select id, name, version, _deleted_at is not null from zendesk.things order by id")
         assert found == sorted((id_, *rest) for id_, rest in truth.items())
+
+
+def test_what_only_the_vendor_has_is_asked_for_once_and_then_agrees(things: Warehouse) -> None:
+    loaded(things, batch([row(1), row(2)]))
+    asked: list[object] = []
+
+    def again(missing: Mapping[str, pa.Table]) -> Iterator[Batch]:
+        asked.append({stream: table.to_pylist() for stream, table in missing.items()})
+        yield batch([row(3)], night=2, present=[1, 2, 3])
+
+    report = ran(things, batch(night=2, present=[1, 2, 3]), again=again)
+
+    assert asked == [{"things": [{"id": 3}]}]
+    assert rows_of(things, "select id from zendesk.things order by id") == [(1,), (2,), (3,)]
+    assert not report.differing
+    columns = "counted_by, source_rows, stored_rows, missing_rows, reconciled"
+    last = "where run_id = (select max(run_id) from sync.runs)"
+    assert rows_of(things, f"select {columns} from sync.counts {last}") == [("ids", 3, 3, 0, True)]
+    assert rows_of(things, f"select status, source_rows, stored_rows, reconciled from sync.runs {last}") == [
+        ("succeeded", 3, 3, True)
+    ]
+
+
+def test_a_difference_that_stays_is_recorded_and_is_no_error(things: Warehouse) -> None:
+    tries = []
+
+    def again(_: Mapping[str, pa.Table]) -> Iterator[Batch]:
+        tries.append(1)
+        yield batch([row(1)], counted=Count(2))
+
+    report = ran(things, batch([row(1)], counted=Count(2)), again=again)
+
+    assert (len(tries), list(report.differing)) == (1, ["things"])
+    assert rows_of(things, "select stream, counted_by, source_rows, stored_rows, reconciled from sync.counts") == [
+        ("things", "count", 2, 1, False)
+    ]
+    assert rows_of(things, "select status, reconciled from sync.runs") == [("succeeded", False)]
+
+
+def test_a_count_looks_only_at_the_stretch_that_the_vendor_counted(things: Warehouse) -> None:
+    late = row(3, at=START + timedelta(days=2))
+    early = row(4, at=START - timedelta(days=2))
+    gone = row(5, _deleted_at=START)
+    stretch = Count(2, column="at", since=START, before=START + timedelta(days=1))
+
+    assert not ran(things, batch([row(1), row(2), late, early, gone], counted=stretch)).differing
+
+
+def test_a_part_that_was_read_anew_says_what_is_left_of_it_and_nothing_of_the_rest(things: Warehouse) -> None:
+    loaded(things, batch([row(1, "a"), row(2, "a"), row(3, "b"), row(4, "c")]))
+
+    report = ran(things, batch([row(1, "a", 2)], present=[1], within=["a"]), batch(present=[], within=["c"]))
+
+    assert rows_of(things, "select id from zendesk.things where _deleted_at is null order by id") == [(1,), (3,)]
+    proof = report.proofs["things"]
+    assert (proof.counted_by, proof.source_rows, proof.stored_rows) == ("parts", 1, 1)
+
+
+def test_a_part_that_comes_twice_in_one_run_ends_as_it_came_last(things: Warehouse) -> None:
+    with_two = batch([row(1, "a"), row(2, "a", 2)], present=[1, 2], within=["a"])
+    with_one = batch([row(1, "a")], present=[1], within=["a"])
+    loaded(things, with_two, with_one)
+    assert rows_of(things, "select id from zendesk.things where _deleted_at is null") == [(1,)]
+
+    loaded(things, with_one, with_two)
+    assert rows_of(things, "select count(*) from zendesk.things where _deleted_at is null") == [(2,)]
+
+
+def test_a_stretch_of_days_that_is_read_anew_replaces_what_stood_there(things: Warehouse) -> None:
+    day = timedelta(days=1)
+    loaded(things, batch([row(number, at=START + number * day) for number in range(4)]))
+
+    loaded(things, batch([row(9, at=START + day)], present=[9], span=Span("at", START + day, START + 3 * day)))
+
+    assert rows_of(things, "select id from zendesk.things where _deleted_at is null order by id") == [(0,), (3,), (9,)]
+
+
+@pytest.mark.parametrize("left", [0, 90])
+def test_that_nearly_everything_is_gone_is_not_believed_unless_somebody_says_so(things: Warehouse, left: int) -> None:
+    loaded(things, batch([row(number) for number in range(200)]))
+
+    with pytest.raises(WarehouseError, match=r"zendesk\.things: \d+ of 200 records.*fullpicture resync zendesk\.things"):
+        loaded(things, batch(night=2, present=list(range(left))))
+    assert rows_of(things, "select count(*) from zendesk.things where _deleted_at is null") == [(200,)]
+    assert load.cursor(things, "zendesk", "things", "x.example") == {"night": 1}
+
+    loaded(things, batch(night=2, present=list(range(left))), doubted=False)
+    assert rows_of(things, "select count(*) from zendesk.things where _deleted_at is null") == [(left,)]
+
+
+def test_a_rewound_read_begins_at_the_cursor_it_was_given(things: Warehouse) -> None:
+    loaded(things, batch([row(1)]))
+
+    load.rewind(things, "zendesk", "things", {"night": 0})
+    assert load.cursor(things, "zendesk", "things", "x.example") == {"night": 0}
+
+    load.rewind(things, "zendesk", "things", None)
+    assert load.cursor(things, "zendesk", "things", "x.example") is None
 
 
 def test_arrow_types_of_connectors_and_column_types_of_the_warehouse_are_the_same_names() -> None:

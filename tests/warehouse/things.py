@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from connectors.base import ARROW, Batch, Reject
+from connectors.base import ARROW, Batch, Count, Present, Reject, Span
 from warehouse import load
 from warehouse.engine import Warehouse
 from warehouse.schema import Column, RawTable
@@ -45,6 +45,9 @@ def batch(
     *,
     night: int = 1,
     present: Sequence[int] | None = None,
+    within: Sequence[str] | None = None,
+    span: Span | None = None,
+    counted: Count | None = None,
     rejects: Sequence[Reject] = (),
     table: RawTable = THINGS,
 ) -> Batch:
@@ -55,22 +58,31 @@ def batch(
         cursor={"night": night},
         rows={table.name: pa.table({n: pa.array([r.get(n) for r in rows], t) for n, t in columns.items()})},
         rejects=tuple(rejects),
-        present={} if present is None else {table.name: pa.table({"id": pa.array(present, pa.int64())})},
+        present={} if present is None else {table.name: Present(keys(present), within and pa.table({"name": within}), span)},
+        counted={table.name: counted} if counted else {},
         covered_until=START + timedelta(days=night),
     )
 
 
-def loaded(warehouse: Warehouse, *batches: Batch, table: RawTable = THINGS, host: str = "x.example") -> load.TableReport:
-    report = load.load(
+def keys(ids: Sequence[int]) -> pa.Table:
+    return pa.table({"id": pa.array(ids, pa.int64())})
+
+
+def loaded(warehouse: Warehouse, *batches: Batch, table: RawTable = THINGS, **more: Any) -> load.TableReport:
+    return ran(warehouse, *batches, table=table, **more).tables[table.name]
+
+
+def ran(warehouse: Warehouse, *batches: Batch, table: RawTable = THINGS, **more: Any) -> load.LoadReport:
+    return load.load(
         warehouse,
         tool="zendesk",
         read=table.name,
-        host=host,
+        host="x.example",
         run_id=f"run {next(RUNS):03}",
         tables={table.name: table},
         batches=batches,
+        **more,
     )
-    return report.tables[table.name]
 
 
 def rows_of(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:

@@ -1,0 +1,248 @@
+"""How arrived rows and raw tables become one: what is new, changed, older or gone, and whether the counts agree.
+
+Here belong the statements on one raw table, inside a transaction that somebody else holds. Not here: what commits
+together, cursors or the records of runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from warehouse.engine import Bulk, WarehouseError
+from warehouse.schema import RawTable
+
+FEW = 100  # rows that may vanish at once without a doubt
+
+
+class SpanLike(Protocol):
+    """A stretch of a table: rows whose `column` is at or after `start` and before `end`."""
+
+    @property
+    def column(self) -> str: ...
+    @property
+    def start(self) -> Any: ...
+    @property
+    def end(self) -> Any: ...
+
+
+class PresentLike(Protocol):
+    """All that exists of one table, or of the part of it that `within` or `span` name."""
+
+    @property
+    def keys(self) -> pa.Table: ...
+    @property
+    def within(self) -> pa.Table | None: ...
+    @property
+    def span(self) -> SpanLike | None: ...
+
+
+class CountLike(Protocol):
+    """The vendor's count of living records, of those from `since` and before `before` where a column is named."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def column(self) -> str | None: ...
+    @property
+    def since(self) -> Any: ...
+    @property
+    def before(self) -> Any: ...
+
+
+@dataclass
+class TableReport:
+    """What a run did to one table. `unchanged`: rows that came as they already stood, or older."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    rows_total: int = 0
+
+
+@dataclass
+class Proof:
+    """What the vendor has and what the table has, of the same part of it. `missing`: keys that only the vendor has."""
+
+    counted_by: str  # count, ids or parts
+    source_rows: int = 0
+    stored_rows: int = 0
+    missing: pa.Table | None = None
+
+    @property
+    def reconciled(self) -> bool:
+        return self.source_rows == self.stored_rows and not self.missing
+
+
+def merge(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: TableReport) -> None:
+    """New rows are added, changed ones replaced, unchanged and older ones left alone."""
+    incoming, fate = "_incoming", "_fate"
+    bulk.stage(incoming, rows.append_column("_position", pa.array(range(rows.num_rows), pa.int64())))
+    columns = [quoted(column.name) for column in table.columns] + ["extra"]
+    into = f"insert into {table.full_name} ({', '.join(columns)}, _deleted_at, _synced_at) select "
+    taken = ", ".join(f"s.{name}" for name in columns)
+    if _all_new(bulk, table):  # the bulk of a first read: nothing to compare, and no row is carried through a join
+        bulk.execute(f"{into}{taken}, s._deleted_at, {moment(at)} from {incoming} s")
+        counts.inserted += rows.num_rows
+        return
+    bulk.execute(f"drop table if exists {fate}")
+    bulk.execute(f"create temporary table {fate} as {_compared(table)}")
+    kinds = dict(bulk.fetch(f"select kind, count(*) from {fate} group by kind"))
+    if kinds.get("update"):
+        bulk.execute(
+            f"delete from {table.full_name} as t using {fate} as f where f.kind = 'update' and {_same(table.key, 't', 'f')}"
+        )
+    bulk.execute(f"{into}{taken}, f.deleted_at, {moment(at)} from {incoming} s join {fate} f on f.position = s._position")
+    bulk.execute(f"drop table {fate}")
+    counts.inserted += kinds.get("insert", 0)
+    counts.updated += kinds.get("update", 0)
+    counts.unchanged += rows.num_rows - sum(kinds.values())
+
+
+def _all_new(bulk: Bulk, table: RawTable) -> bool:
+    """Whether no key that arrived stands in the table, or arrived twice."""
+    key = ", ".join(quoted(name) for name in table.key)
+    known = f"exists (select 1 from {table.full_name} as t where {_same(table.key, 't', 's')})"
+    ((arrived, distinct, stand),) = bulk.fetch(
+        f"select (select count(*) from _incoming), (select count(*) from (select distinct {key} from _incoming) as keys), "
+        f"(select count(*) from _incoming as s where {known})"
+    )
+    return bool(arrived == distinct and not stand)
+
+
+def _compared(table: RawTable) -> str:
+    """Of each key the newest version that arrived, the last one where versions are equal; of those the ones that are new
+    or changed against what stands, with what to do with them."""
+    version = f"{quoted(table.version)} desc nulls last, " if table.version else ""
+    key = ", ".join(quoted(name) for name in table.key)
+    newest = (
+        f"select {key}, _position as position, _deleted_at as deleted_at from (select {key}, _position, _deleted_at, "
+        f"row_number() over (partition by {key} order by {version}_position desc) as rank from _incoming) as ranked "
+        "where rank = 1"
+    )
+    compared = [column.name for column in table.columns if column.name not in table.volatile] + ["extra"]
+    changed = " or ".join(f"s.{quoted(name)} is distinct from t.{quoted(name)}" for name in compared)
+    not_older = "true"
+    if table.version:
+        name = quoted(table.version)
+        not_older = f"(t.{name} is null or s.{name} >= t.{name})"
+    keys = ", ".join(f"f.{quoted(name)}" for name in table.key)
+    stands = f"t.{quoted(table.key[0])}"
+    return (
+        f"select {keys}, f.position, "
+        # A deleted record that comes again, deleted still, keeps the moment that was first seen.
+        "case when f.deleted_at is null then null else coalesce(t._deleted_at, f.deleted_at) end as deleted_at, "
+        f"case when {stands} is null then 'insert' else 'update' end as kind "
+        f"from ({newest}) as f join _incoming as s on s._position = f.position "
+        f"left join {table.full_name} as t on {_same(table.key, 't', 'f')} "
+        f"where {stands} is null or ({not_older} and "
+        f"({changed} or (s._deleted_at is null) is distinct from (t._deleted_at is null)))"
+    )
+
+
+def sweep(bulk: Bulk, table: RawTable, present: PresentLike, at: datetime, counts: TableReport, *, doubted: bool) -> None:
+    """Marks what has gone. What is there after all is not revived: it may have changed meanwhile, and is read again.
+
+    `doubted`: nearly all of a table is not believed to be gone. Raises WarehouseError then.
+    """
+    bulk.stage("_present", present.keys)
+    gone = f"t._deleted_at is null and {_scope(bulk, present)} and not {_among('_present', present.keys)}"
+    if doubted and present.within is None and present.span is None and set(present.keys.column_names) == set(table.key):
+        _doubt(bulk, table, gone)
+    counts.deleted += bulk.execute(
+        f"update {table.full_name} as t set _synced_at = {moment(at)}, _deleted_at = {moment(at)} where {gone}"
+    )
+
+
+def _doubt(bulk: Bulk, table: RawTable, gone: str) -> None:
+    alive, lost = bulk.fetch(
+        f"select count(*), coalesce(sum(case when {gone} then 1 else 0 end), 0) from {table.full_name} as t "
+        "where t._deleted_at is null"
+    )[0]
+    if alive and (lost == alive or (lost > FEW and 2 * lost > alive)):
+        raise WarehouseError(
+            f"{table.full_name}: {lost} of {alive} records are not shown any more, and nothing is marked as deleted: probably "
+            f"a permission was lost. Let the user of the connection see them again. If they are gone for good: "
+            f"fullpicture resync {table.full_name}"
+        )
+
+
+def prove_part(bulk: Bulk, table: RawTable, present: PresentLike, proof: Proof) -> None:
+    """Adds a part that was read anew: what was shown of it against what stands of it."""
+    proof.source_rows += present.keys.group_by(present.keys.column_names).aggregate([]).num_rows
+    where = f"t._deleted_at is null and {_scope(bulk, present)}"
+    proof.stored_rows += int(bulk.fetch(f"select count(*) from {table.full_name} as t where {where}")[0][0])
+
+
+def prove_ids(bulk: Bulk, table: RawTable, keys: pa.Table) -> Proof:
+    """A sweep of all ids against the living rows of a table."""
+    keys = keys.group_by(keys.column_names).aggregate([])
+    bulk.stage("_present", keys)
+    alive = f"select 1 from {table.full_name} as t where t._deleted_at is null and {_same(table.key, 't', 'p')}"
+    names = ", ".join(f"p.{quoted(name)}" for name in table.key)
+    missing = bulk.fetch(f"select {names} from _present as p where not exists ({alive})")
+    stored = int(bulk.fetch(f"select count(*) from {table.full_name} where _deleted_at is null")[0][0])
+    columns = zip(*missing, strict=True) if missing else ([] for _ in table.key)
+    arrays = {
+        name: pa.array(list(values), keys.schema.field(name).type) for name, values in zip(table.key, columns, strict=True)
+    }
+    return Proof("ids", keys.num_rows, stored, pa.table(arrays) if missing else None)
+
+
+def prove_count(bulk: Bulk, table: RawTable, count: CountLike) -> Proof:
+    """The vendor's own count against the living rows of the same part of a table."""
+    where = "_deleted_at is null" + _between(count.column, count.since, count.before)
+    stored = int(bulk.fetch(f"select count(*) from {table.full_name} as t where {where}")[0][0])
+    return Proof("count", count.rows, stored)
+
+
+def living(bulk: Bulk, table: RawTable) -> int:
+    return int(bulk.fetch(f"select count(*) from {table.full_name} where _deleted_at is null")[0][0])
+
+
+def _scope(bulk: Bulk, present: PresentLike) -> str:
+    """Which rows of the table `t` are judged."""
+    scope = "true"
+    if present.within is not None:
+        bulk.stage("_within", present.within)
+        scope += f" and {_among('_within', present.within)}"
+    if present.span is not None:
+        scope += _between(present.span.column, present.span.start, present.span.end)
+    return scope
+
+
+def _among(name: str, values: pa.Table) -> str:
+    return f"exists (select 1 from {name} as p where {_same(values.column_names, 't', 'p')})"
+
+
+def _between(column: str | None, start: Any, end: Any) -> str:
+    """The end of a condition on the table `t`."""
+    bounds = ((">=", start), ("<", end))
+    return "".join(
+        f" and t.{quoted(column)} {sign} {_literal(value)}" for sign, value in bounds if column and value is not None
+    )
+
+
+def _literal(value: Any) -> str:
+    """A moment, a day or a number as SQL; nothing else, so nothing from outside can stand in it."""
+    if isinstance(value, datetime):
+        return moment(value)
+    return str(value) if isinstance(value, int) else f"date '{value.isoformat()}'"
+
+
+def _same(names: Iterable[str], left: str, right: str) -> str:
+    return " and ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in names)
+
+
+def quoted(name: str | None) -> str:
+    return f'"{name}"'
+
+
+def moment(at: datetime) -> str:
+    """A moment as SQL; made from a datetime, so nothing from outside can stand in it."""
+    return f"timestamptz '{at.astimezone(UTC).isoformat()}'"
