@@ -7,30 +7,42 @@ rules; and no name, address or quote ever stands in a check's metadata.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import dagster as dg
 
 from connectors.base import Stream
 from warehouse.gaps import Rule, RuleReport
+from warehouse.load import LoadReport
 from warehouse.models import CHECKS, Build, Model
 
-
-def no_rejected_records(stream: Stream) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(
-        "no_rejected_records",
-        asset=[stream.tool, stream.name],
-        description="The last run put no record and no value aside. Those it did are in sync.rejects, with the reason.",
-    )
+RAW = {
+    "no_rejected_records": "The last run put no record and no value aside. Those it did are in sync.rejects, with the reason.",
+    "counts_reconcile": "The table has as many living records as the tool says it has, and the same ones. See sync.counts.",
+}
 
 
-def rejected_result(stream: Stream, rejected: int) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name="no_rejected_records",
-        asset_key=[stream.tool, stream.name],
-        passed=rejected == 0,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"rejected": rejected},
-    )
+def of_raw_table(stream: Stream) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(name, asset=[stream.tool, stream.name], description=description) for name, description in RAW.items()
+    ]
+
+
+def raw_table_results(stream: Stream, report: LoadReport) -> Iterator[dg.AssetCheckResult]:
+    proof = report.proofs.get(stream.name)
+    counted = {"counted_by": proof.counted_by, "source": proof.source_rows, "stored": proof.stored_rows} if proof else {}
+    found: dict[str, tuple[bool, dict[str, Any]]] = {
+        "no_rejected_records": (report.rejected == 0, {"rejected": report.rejected}),
+        "counts_reconcile": (proof is None or proof.reconciled, counted or {"counted_by": "nothing"}),
+    }
+    for name, (passed, metadata) in found.items():
+        yield dg.AssetCheckResult(
+            check_name=name,
+            asset_key=[stream.tool, stream.name],
+            passed=passed,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=metadata,
+        )
 
 
 def table_checks(model: Model) -> list[dg.AssetCheckSpec]:

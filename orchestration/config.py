@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from datetime import datetime, time
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NoReturn, Self
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from rapidfuzz import process
 
-from connectors.base import Connector
-from connectors.columns import streams
+from connectors.base import Choices, Connector, Read
 
 
 def _time_of_day(value: Any) -> Any:
@@ -43,36 +43,88 @@ class Section(BaseModel):
 
 
 class ToolSection(Section):
-    """One tool: the variables of each way to log in (the address first), and which of its own fields mean what."""
+    """One tool: the variables of each way to log in (the address first), what of it is read, and what its fields mean."""
 
     tool: ClassVar[str]
     label: ClassVar[str]
     ways: ClassVar[tuple[tuple[str, ...], ...]]
 
     fields: dict[str, dict[str, str]] = Field(default_factory=dict, description="table → column → the vendor's field")
-
-    @field_validator("fields")
-    @classmethod
-    def _only_mapped_columns(cls, fields: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-        allowed = [f"{s.name}.{c.name}" for s in streams(cls.tool).values() for c in s.columns if c.mapped]
-        for name in (f"{table}.{column}" for table, columns in fields.items() for column in columns):
-            if name not in allowed:
-                found = process.extractOne(name, allowed, score_cutoff=60)
-                hint = f"did you mean {found[0]}?" if found else f"there are {', '.join(allowed)}"
-                raise ValueError(f"{name} is not a column that can be mapped; {hint}")
-        return fields
+    without: list[str] = Field(default=[], description="Tables, and single fields such as tickets.description, not to read")
+    since: date | None = Field(default=None, description="The first read leaves out what was last changed before this day")
 
     @classmethod
     @abstractmethod
     def connector_class(cls) -> type[Any]:
         """Imported when it is needed; a subclass of Connector, which declares no constructor of its own."""
 
+    def declared(self) -> tuple[Read, ...]:
+        """Every read there is, switched off or not."""
+        reads: tuple[Read, ...] = self.connector_class().reads
+        return reads
+
+    def reads(self) -> tuple[Read, ...]:
+        """The reads that are wanted, each with its wanted tables."""
+        wanted = [
+            replace(read, streams=tuple(stream for stream in read.streams if stream.name not in self.without))
+            for read in self.declared()
+        ]
+        return tuple(read for read in wanted if read.streams)
+
+    def choices(self) -> Choices:
+        fields: dict[str, set[str]] = {}
+        for stream, _, name in (wanted.partition(".") for wanted in self.without):
+            if name:
+                fields.setdefault(stream, set()).add(name)
+        since = datetime.combine(self.since, time(), UTC) if self.since else None
+        return Choices(self.fields, {stream: frozenset(names) for stream, names in fields.items()}, since)
+
+    def chosen(self, read: Read) -> dict[str, Any]:
+        """What decides which data a read brings: if it changes, everything is read once more."""
+        names = {stream.name for stream in read.streams}
+        whole = next(declared for declared in self.declared() if declared.name == read.name)
+        chosen = {
+            "fields": {name: self.fields[name] for name in names if self.fields.get(name)},
+            "without": sorted(wanted for wanted in self.without if wanted.partition(".")[0] in names),
+            "tables": sorted(names) if len(names) < len(whole.streams) else [],
+            "since": self.since.isoformat() if self.since else None,
+        }
+        return {key: value for key, value in chosen.items() if value}
+
+    def arguments(self) -> dict[str, Any]:
+        """What the connector must know beside credentials and choices."""
+        return {}
+
+    def on(self, variables: Mapping[str, str]) -> bool:
+        """Whether the tool is used at all. Some of its variables without the others are a mistake, and use it, too."""
+        return bool(variables)
+
     def connect(self, variables: Mapping[str, str]) -> Connector:
         """The connector, whose arguments are named as the variables are: SALESFORCE_CLIENT_ID is `client_id`."""
         names = {name: name.lower().removeprefix(f"{self.tool}_").removesuffix("_file") for name in variables}
-        arguments = {names[name]: value for name, value in variables.items()}
-        connector: Connector = self.connector_class()(**arguments, fields=self.fields)
+        arguments = {names[name]: value for name, value in variables.items()} | self.arguments()
+        connector: Connector = self.connector_class()(**arguments, choices=self.choices())
         return connector
+
+    @model_validator(mode="after")
+    def _only_what_there_is(self) -> Self:
+        if not self.fields and not self.without:
+            return self  # nearly always; and what a tool has costs time to find out
+        streams = {stream.name: stream for read in self.declared() for stream in read.streams}
+        mappable = [f"{name}.{column.name}" for name, stream in streams.items() for column in stream.columns if column.mapped]
+        for name in (f"{table}.{column}" for table, columns in self.fields.items() for column in columns):
+            if name not in mappable:
+                _unknown(f"fields.{name}", name, "a column that can be mapped", mappable)
+        for name in self.without:
+            if name.partition(".")[0] not in streams:
+                _unknown("without", name, "a table", list(streams))
+        return self
+
+
+def _unknown(key: str, name: str, kind: str, known: list[str]) -> NoReturn:
+    found = process.extractOne(name, known, score_cutoff=60)
+    hint = f"did you mean {found[0]}?" if found else f"there are {', '.join(known)}"
+    raise ValueError(f"{key}: {name} is not {kind}; {hint}")
 
 
 class Salesforce(ToolSection):
@@ -83,11 +135,27 @@ class Salesforce(ToolSection):
         ("SALESFORCE_URL", "SALESFORCE_CLIENT_ID", "SALESFORCE_USERNAME", "SALESFORCE_PRIVATE_KEY_FILE"),
     )
 
+    objects: list[str] = Field(default=[], description="Custom objects to read, such as Product_Request__c")
+    daily_share: float = Field(
+        default=0.8, gt=0, le=1, description="Stop when this share of the org's daily requests is used, by anybody"
+    )
+    formula_days: Count = Field(default=7, description="How often formula fields are read anew, which change unnoticed")
+
     @classmethod
     def connector_class(cls) -> type[Any]:
         from connectors.salesforce import Salesforce
 
         return Salesforce
+
+    def declared(self) -> tuple[Read, ...]:
+        if not self.objects:
+            return super().declared()
+        from connectors.salesforce import custom
+
+        return (*super().declared(), *(custom(name) for name in self.objects))
+
+    def arguments(self) -> dict[str, Any]:
+        return {"daily_share": self.daily_share, "formulas_days": self.formula_days}
 
 
 class Jira(ToolSection):
@@ -95,11 +163,16 @@ class Jira(ToolSection):
     label = "Jira"
     ways = (("JIRA_URL", "JIRA_EMAIL", "JIRA_API_TOKEN"), ("JIRA_URL", "JIRA_ACCESS_TOKEN"))
 
+    concurrency: Count = Field(default=8, description="Requests at a time; Jira's limits may allow fewer, and are obeyed")
+
     @classmethod
     def connector_class(cls) -> type[Any]:
         from connectors.jira import Jira
 
         return Jira
+
+    def arguments(self) -> dict[str, Any]:
+        return {"concurrency": self.concurrency}
 
 
 class Zendesk(ToolSection):
@@ -110,11 +183,16 @@ class Zendesk(ToolSection):
         ("ZENDESK_URL", "ZENDESK_EMAIL", "ZENDESK_API_TOKEN"),
     )
 
+    jira_integration: str | None = Field(default=None, description="Id of the newer Jira integration, to read its links too")
+
     @classmethod
     def connector_class(cls) -> type[Any]:
         from connectors.zendesk import Zendesk
 
         return Zendesk
+
+    def arguments(self) -> dict[str, Any]:
+        return {"jira_integration": self.jira_integration}
 
 
 TOOLS: Mapping[str, type[ToolSection]] = {section.tool: section for section in (Salesforce, Jira, Zendesk)}
@@ -179,6 +257,10 @@ class Config(Section):
     gaps: Gaps = Gaps()
     publish: Publish = Publish()
     warehouse: WarehouseSection = WarehouseSection()
+
+    def tool(self, name: str) -> ToolSection:
+        section: ToolSection = getattr(self, name)
+        return section
 
     @field_validator("timezone")
     @classmethod

@@ -7,12 +7,17 @@ from functools import cache
 
 import dagster as dg
 
-from orchestration import schedules, synced, unified
+from orchestration import schedules, settings, synced, unified
+from orchestration.config import Config
 
 
 @cache
+def _assets(config: str) -> list[dg.AssetsDefinition]:
+    return [*synced.assets(Config.model_validate_json(config)), *unified.assets()]
+
+
 def assets() -> list[dg.AssetsDefinition]:
-    return [*synced.assets(), *unified.assets()]
+    return _assets(settings.config_or_defaults().model_dump_json())
 
 
 @dg.definitions
@@ -22,7 +27,7 @@ def definitions() -> dg.Definitions:
     return dg.Definitions(
         assets=made,
         jobs=schedules.jobs(groups),
-        schedules=schedules.schedules(),
+        schedules=schedules.schedules(groups),
         sensors=[schedules.refresh_when_synced],
         resources={"tools": synced.Tools(), "refresh": unified.Refresh()},
         # The runs are short steps over one database: a process per step would cost 2.5 s each and fight over the file.

@@ -27,16 +27,17 @@ def sync_job_name(tool: str) -> str:
 
 def jobs(groups: Set[str]) -> list[dg.UnresolvedAssetJobDefinition]:
     """One job per tool, and the refresh of everything that is made from them. `groups`: those that hold an asset."""
-    night = settings.config_or_defaults().night
+    config = settings.config_or_defaults()
     syncs = [
         dg.define_asset_job(
             sync_job_name(tool),
             selection=dg.AssetSelection.groups(tool),
             description=f"Reads what changed in {section.label}.",
             # A net below the time bound of each read; the daemon ends what still hangs then.
-            tags={"dagster/max_runtime": str(night.read_minutes * 60 * (len(section.connector_class().reads) + 1))},
+            tags={"dagster/max_runtime": str(config.night.read_minutes * 60 * (len(config.tool(tool).reads()) + 1))},
         )
         for tool, section in TOOLS.items()
+        if tool in groups
     ]
     refresh = dg.define_asset_job(
         REFRESH,
@@ -46,9 +47,9 @@ def jobs(groups: Set[str]) -> list[dg.UnresolvedAssetJobDefinition]:
     return [*syncs, refresh]
 
 
-def schedules() -> list[dg.ScheduleDefinition]:
+def schedules(groups: Set[str]) -> list[dg.ScheduleDefinition]:
     config = settings.config_or_defaults()
-    return [_schedule(section, config) for section in TOOLS.values()]
+    return [_schedule(section, config) for tool, section in TOOLS.items() if tool in groups]
 
 
 def _schedule(section: type[ToolSection], config: Config) -> dg.ScheduleDefinition:

@@ -50,8 +50,8 @@ class Tool:
 
     @property
     def off(self) -> bool:
-        """Whether none of the tool's variables are set. Some of them are a mistake, which `connector` names."""
-        return not self.variables
+        """Whether the tool is not used. Half of its variables are a mistake, which `connector` names."""
+        return not self.section.on(self.variables)
 
     @property
     def url(self) -> str | None:
@@ -123,7 +123,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         config=config,
         warehouse_url=env.get("WAREHOUSE_URL", f"duckdb:///{home / 'work' / 'warehouse.duckdb'}"),
         now=_clock(env),
-        tools={name: Tool(getattr(config, name), _variables(section, env)) for name, section in TOOLS.items()},
+        tools={name: Tool(config.tool(name), _variables(section, env)) for name, section in TOOLS.items()},
     )
 
 
@@ -197,9 +197,7 @@ def tables(settings: Settings) -> dict[str, list[dict[str, Any]]]:
         "options": [options],
         "tools": [{"tool": tool.name, "connected": not tool.off, "url": tool.url} for tool in tools],
         "reads": [
-            {"tool": tool.name, "read": read.name, "connected": not tool.off}
-            for tool in tools
-            for read in tool.section.connector_class().reads
+            {"tool": tool.name, "read": read.name, "connected": not tool.off} for tool in tools for read in tool.section.reads()
         ],
         "mapped_fields": [
             {"tool": tool.name, "stream": stream, "column_name": column, "field": vendor_field}

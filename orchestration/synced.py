@@ -5,21 +5,22 @@ how a vendor is asked (connectors) and how rows are written (warehouse).
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
 import dagster as dg
 from pydantic import PrivateAttr
 
-from connectors.base import Batch, Connector, Read, SourceError, Stream
-from orchestration import faults, progress, settings
-from orchestration.checks import no_rejected_records, rejected_result
-from orchestration.config import TOOLS, Night, ToolSection
+from connectors.base import Batch, Connector, Read, SourceError, Stream, Unavailable
+from orchestration import checks, faults, progress, settings
+from orchestration.config import TOOLS, Config, Night, ToolSection
 from orchestration.settings import Settings, SettingsError
 from warehouse import load, schema
 from warehouse.engine import Warehouse, WarehouseError
+from warehouse.merge import TableReport
 
 TRIGGER = "fullpicture/trigger"
 SECONDS_BETWEEN_LOG_LINES = 15.0
@@ -39,8 +40,9 @@ def raw_table(stream: Stream) -> schema.RawTable:
 
 
 def raw_tables() -> list[schema.RawTable]:
-    """Every raw table of every known tool, on or off."""
-    reads = (read for section in TOOLS.values() for read in section.connector_class().reads)
+    """Every raw table of every known tool, on or off, read or left out."""
+    config = settings.config_or_defaults()
+    reads = (read for tool in TOOLS for read in config.tool(tool).declared())
     return [raw_table(stream) for read in reads for stream in read.streams]
 
 
@@ -92,25 +94,24 @@ class Tools(dg.ConfigurableResource[Any]):
         return found
 
 
-def assets() -> list[dg.AssetsDefinition]:
-    night = settings.config_or_defaults().night
-    return [_asset(section, read, night) for section in TOOLS.values() for read in section.connector_class().reads]
+def assets(config: Config) -> list[dg.AssetsDefinition]:
+    return [_asset(config.tool(tool), read, config.night) for tool in TOOLS for read in config.tool(tool).reads()]
 
 
-def _asset(section: type[ToolSection], read: Read, night: Night) -> dg.AssetsDefinition:
+def _asset(section: ToolSection, read: Read, night: Night) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{section.tool}__{read.name}",
         specs=[_spec(stream) for stream in read.streams],
-        check_specs=[no_rejected_records(stream) for stream in read.streams],
+        check_specs=[check for stream in read.streams for check in checks.of_raw_table(stream)],
         retry_policy=dg.RetryPolicy(
             max_retries=night.retries, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
         ),
     )
     def loaded(context: dg.AssetExecutionContext, tools: Tools) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        report, requests = _attempt(context, tools, section.tool, read, night.retries)
+        ran = _attempt(context, tools, section.tool, read, night.retries)
         for stream in read.streams:
-            yield dg.MaterializeResult(asset_key=[stream.tool, stream.name], metadata=_metadata(stream, report, requests))
-            yield rejected_result(stream, report.rejected)
+            yield dg.MaterializeResult(asset_key=[stream.tool, stream.name], metadata=_metadata(stream, ran))
+            yield from checks.raw_table_results(stream, ran.report)
 
     return loaded
 
@@ -142,9 +143,16 @@ def column_schema(columns: Sequence[schema.Column], key: Sequence[str]) -> dg.Ta
     )
 
 
-def _attempt(
-    context: dg.AssetExecutionContext, tools: Tools, tool: str, read: Read, retries: int
-) -> tuple[load.LoadReport, int]:
+@dataclass(frozen=True)
+class _Ran:
+    """What came of a read. `unavailable`: why this account of the tool has no such thing."""
+
+    report: load.LoadReport
+    requests: int
+    unavailable: str | None = None
+
+
+def _attempt(context: dg.AssetExecutionContext, tools: Tools, tool: str, read: Read, retries: int) -> _Ran:
     """Runs the read once. What went wrong is recorded when nothing is left to try."""
     started = datetime.now(UTC)
     # Who started the run by hand can start it again, and wants to know now.
@@ -153,7 +161,13 @@ def _attempt(
     try:
         connector = tools.connector(tool)
         before = connector.requests
-        return _load(context, tools, connector, read), connector.requests - before
+        return _Ran(_load(context, tools, connector, read), connector.requests - before)
+    except Unavailable as missing:
+        requests = connector.requests - before if connector else 0
+        _record(tools, context, tool, read, started, missing, requests, status="unavailable")
+        context.log.warning(str(missing))
+        report = load.LoadReport(tables={stream.name: TableReport() for stream in read.streams})
+        return _Ran(report, requests, str(missing))
     except Exception as error:
         transient = not isinstance(error, SettingsError | WarehouseError) and getattr(error, "transient", True)
         again = transient and not last
@@ -176,8 +190,10 @@ def _load(context: dg.AssetExecutionContext, tools: Tools, connector: Connector,
 
     before = connector.requests
     progress.tell(work)
-    mapped = mapped_fields(tools.settings.tool(connector.tool).section, read)
-    cursor = load.cursor(tools.warehouse, connector.tool, read.name, connector.host, mapped=mapped)
+    chosen = tools.settings.tool(connector.tool).section.chosen(read)
+    minutes = tools.settings.config.night.read_minutes
+    connector.stop_at(time.monotonic() + minutes * 60)
+    cursor = load.cursor(tools.warehouse, connector.tool, read.name, connector.host, choices=chosen)
     return load.load(
         tools.warehouse,
         tool=connector.tool,
@@ -185,16 +201,13 @@ def _load(context: dg.AssetExecutionContext, tools: Tools, connector: Connector,
         host=connector.host,
         run_id=context.run.run_id,
         tables={stream.name: raw_table(stream) for stream in read.streams},
-        batches=_in_time(connector.batches(read, cursor), tools.settings.config.night.read_minutes),
-        mapped=mapped,
+        batches=_in_time(connector.batches(read, cursor), minutes),
+        again=lambda missing: connector.again(read, cursor, missing),
+        choices=chosen,
+        doubted=cursor is not None,  # a first read knows nothing that could be gone
         requests=lambda: connector.requests - before,
         progress=tell,
     )
-
-
-def mapped_fields(section: ToolSection, read: Read) -> Mapping[str, Mapping[str, str]]:
-    """The vendor's own fields that the settings map for a read's tables."""
-    return {stream.name: section.fields[stream.name] for stream in read.streams if section.fields.get(stream.name)}
 
 
 def _in_time(batches: Iterable[Batch], minutes: int) -> Iterator[Batch]:
@@ -218,9 +231,11 @@ def _record(
     started: datetime,
     error: Exception,
     requests: int,
+    *,
+    status: str = "failed",
 ) -> None:
     try:
-        load.record_failure(
+        load.record_end(
             tools.warehouse,
             tool=tool,
             read=read.name,
@@ -228,22 +243,27 @@ def _record(
             started_at=started,
             error=faults.line(error),
             requests=requests,
+            status=status,
         )
     except Exception as second:  # the first error is the one to show
-        context.log.warning(f"The failure could not be recorded in sync.runs: {faults.line(second)}")
+        context.log.warning(f"The end could not be recorded in sync.runs: {faults.line(second)}")
 
 
-def _metadata(stream: Stream, report: load.LoadReport, requests: int) -> dict[str, Any]:
-    counts = report.tables[stream.name]
+def _metadata(stream: Stream, ran: _Ran) -> dict[str, Any]:
+    if ran.unavailable:
+        return {"unavailable": ran.unavailable, "requests": ran.requests}
+    counts, proof = ran.report.tables[stream.name], ran.report.proofs.get(stream.name)
     metadata: dict[str, Any] = {
         "dagster/row_count": counts.rows_total,
         "inserted": counts.inserted,
         "updated": counts.updated,
         "deleted": counts.deleted,
         "unchanged": counts.unchanged,
-        "rejected": report.rejected,
-        "requests": requests,
+        "rejected": ran.report.rejected,
+        "requests": ran.requests,
     }
-    if report.covered_until is not None:
-        metadata["covered_until"] = dg.MetadataValue.timestamp(report.covered_until)
+    if proof is not None:
+        metadata |= {"source_rows": proof.source_rows, "stored_rows": proof.stored_rows}
+    if ran.report.covered_until is not None:
+        metadata["covered_until"] = dg.MetadataValue.timestamp(ran.report.covered_until)
     return metadata

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from graphlib import TopologicalSorter
 from itertools import count
 from pathlib import Path
@@ -18,18 +19,18 @@ from typing import Any
 import sqlalchemy as sa
 import yaml
 
-from connectors.base import SourceError
+from connectors.base import SourceError, Unavailable
 from connectors.http import Limiter
 from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
 from orchestration import runs, settings
 from orchestration.config import TOOLS
 from orchestration.settings import Settings
-from orchestration.synced import mapped_fields, raw_table, raw_tables
+from orchestration.synced import raw_table, raw_tables
 from warehouse import gaps, identity, load, models, schema, settings_tables
 from warehouse.engine import Warehouse
 from warehouse.gaps import RuleReport
-from warehouse.load import TableReport
+from warehouse.merge import TableReport
 from warehouse.models import Model
 
 Row = dict[str, Any]
@@ -71,11 +72,11 @@ class Company:
             section = self.settings().tool(tool).section
             connector = self.settings().tool(tool).connector()
             schema.prepare(self.warehouse, raw_tables())
-            for read in connector.reads:
+            for read in section.reads():
                 started = datetime.now(UTC)
                 named: dict[str, Any] = {"tool": tool, "read": read.name, "run_id": f"run {next(self._runs)}"}
-                mapped = mapped_fields(section, read)
-                cursor = load.cursor(self.warehouse, tool, read.name, connector.host, mapped=mapped)
+                chosen = section.chosen(read)
+                cursor = load.cursor(self.warehouse, tool, read.name, connector.host, choices=chosen)
                 tables = {stream.name: raw_table(stream) for stream in read.streams}
                 try:
                     report = load.load(
@@ -84,10 +85,13 @@ class Company:
                         host=connector.host,
                         tables=tables,
                         batches=connector.batches(read, cursor),
-                        mapped=mapped,
+                        again=partial(connector.again, read, cursor),
+                        choices=chosen,
+                        doubted=cursor is not None,
                     )
                 except SourceError as error:
-                    load.record_failure(self.warehouse, **named, started_at=started, error=str(error))
+                    status = "unavailable" if isinstance(error, Unavailable) else "failed"
+                    load.record_end(self.warehouse, **named, started_at=started, error=str(error), status=status)
                     continue
                 reports |= {f"{tool}.{stream}": table for stream, table in report.tables.items()}
         return reports

@@ -205,7 +205,7 @@ def test_a_failed_last_run_closes_nothing_though_an_earlier_one_was_in_time(thin
     review(1)
     loaded(things, batch([row(1, "named", 2)], night=2))
     failure = {"tool": "zendesk", "read": "things", "run_id": "x", "started_at": datetime.now(UTC), "error": "no answer"}
-    load.record_failure(things, **failure)  # type: ignore[arg-type]
+    load.record_end(things, **failure)  # type: ignore[arg-type]
 
     assert review(2).resolved == 0
 
@@ -214,7 +214,7 @@ def test_a_late_read_suppresses_what_appears_since_but_not_what_was_there(things
     loaded(things, batch([row(1, None)]))
     review(1)
     failure = {"tool": "zendesk", "read": "things", "run_id": "x", "started_at": datetime.now(UTC), "error": "no answer"}
-    load.record_failure(things, **failure)  # type: ignore[arg-type]
+    load.record_end(things, **failure)  # type: ignore[arg-type]
     loaded(things, batch([row(2, None)], night=2))
 
     review(2)

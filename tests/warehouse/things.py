@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from connectors.base import ARROW, Batch, Count, Present, Reject, Span
 from warehouse import load
 from warehouse.engine import Warehouse
+from warehouse.merge import TableReport
 from warehouse.schema import Column, RawTable
 
 RUNS = count(1)
@@ -68,7 +69,7 @@ def keys(ids: Sequence[int]) -> pa.Table:
     return pa.table({"id": pa.array(ids, pa.int64())})
 
 
-def loaded(warehouse: Warehouse, *batches: Batch, table: RawTable = THINGS, **more: Any) -> load.TableReport:
+def loaded(warehouse: Warehouse, *batches: Batch, table: RawTable = THINGS, **more: Any) -> TableReport:
     return ran(warehouse, *batches, table=table, **more).tables[table.name]
 
 
