@@ -1,6 +1,7 @@
 """Which reads are stale at the moment that the tables speak of, and how fresh each unified table therefore is.
 
-A read is fresh if its last run succeeded and covers all but the last `fresh_hours`. What follows from it is told elsewhere.
+A read is fresh if its last run succeeded, or found that the account has no such thing, and covers all but the last
+`fresh_hours`. What follows from it is told elsewhere.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ with last_runs as (
         tool,
         read,
         status,
-        covered_until,
+        coalesce(covered_until, case when status = 'unavailable' then ended_at end) as covered_until,
         row_number() over (partition by tool, read order by started_at desc, ended_at desc nulls last) as place
     from sync.runs
 )
@@ -32,7 +33,7 @@ where
     reads.connected
     and (
         run.status is null
-        or run.status <> 'succeeded'
+        or run.status not in ('succeeded', 'unavailable')
         or run.covered_until is null
         or run.covered_until < clock.as_of - options.fresh_hours * interval '1 hour'
     )

@@ -9,7 +9,7 @@ with reads as (
         declared.tool,
         declared.read,
         declared.tool || '/' || declared.read as name,
-        max(case when run.status = 'succeeded' then coalesce(run.covered_until, run.ended_at) end) as covered_until,
+        max(case when run.status in ('succeeded', 'unavailable') then coalesce(run.covered_until, run.ended_at) end) as covered_until,
         max(case when run.status = 'failed' then run.started_at end) as last_failed_at
     from settings.reads as declared
     left join sync.runs as run on run.tool = declared.tool and run.read = declared.read
