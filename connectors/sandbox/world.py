@@ -92,6 +92,15 @@ class World:
             self.changed(*STORES)
             return record
 
+    def undelete(self, kind: str, record_id: Id, *, at: datetime | None = None) -> Record:
+        """Brings a deleted record back, where its vendor can."""
+        with self.lock:
+            record = self.store(kind)[record_id]
+            del record["_deleted_at"]
+            _VENDORS[kind].undelete(self, kind, record, at or self.now)
+            self.changed(*STORES)
+            return record
+
     def merge(self, kind: str, loser: Id, winner: Id, *, at: datetime | None = None) -> None:
         """Merges two accounts or two Zendesk users; what hung on the loser moves to the winner."""
         with self.lock:
