@@ -11,52 +11,25 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-import sqlalchemy as sa
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from typer.core import TyperGroup
 
-from connectors.base import SourceError
-from orchestration import progress, query, settings
-from orchestration.query import Answer, QueryError
+from orchestration import cli_tools, query, settings
+from orchestration.config import TOOLS
+from orchestration.query import Answer
 from orchestration.settings import SettingsError
-from warehouse.engine import WarehouseError
-
-if TYPE_CHECKING:
-    from orchestration.runs import Outcome
+from orchestration.terminal import Commands, Verbose, err, out, show, spinner
+from orchestration.watched import finish, run_refresh, run_sync
 
 GRAVEST = 8  # how many gaps the demo shows
 ROOT = Path(__file__).parent.parent
-out = Console()
-err = Console(stderr=True)
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log as well.")]
-
-
-class Commands(TyperGroup):
-    """What is wrong with the input, a tool or the warehouse is one line on stderr, never a stack trace."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (SettingsError, WarehouseError, QueryError, SourceError) as error:
-            complain(str(error))
-            raise typer.Exit(1) from None
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            place = error.filename or "A file"
-            complain(f"{place} cannot be used: {error.strerror or error}. Make room, or set FULLPICTURE_HOME to another place.")
-            raise typer.Exit(1) from None
-
 
 app = typer.Typer(
     cls=Commands,
@@ -67,25 +40,21 @@ app = typer.Typer(
 )
 
 
-def complain(message: str) -> None:
-    err.print(escape(message), style="red", highlight=False, soft_wrap=True)
-
-
 @app.command()
 def sync(
     tools: Annotated[
-        list[str] | None, typer.Argument(metavar="[TOOL]...", help="salesforce, jira, zendesk; all that are set")
+        list[str] | None, typer.Argument(metavar="[TOOL]...", help=f"{', '.join(TOOLS)}; all that are set")
     ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Read what changed in the tools."""
-    current = settings.load()
-    names = [current.tool(name).name for name in tools or []] or [tool.name for tool in current.connected]
-    if not names:
-        raise SettingsError(
-            "No tool is set: set the variables of Salesforce, Jira or Zendesk (see the README), or try fullpicture demo"
-        )
+    names = [tool.name for tool in settings.load().chosen(tools or [])]
     finish(run_sync(names, verbose=verbose))
+
+
+app.command()(cli_tools.check)
+app.command()(cli_tools.estimate)
+app.command()(cli_tools.resync)
 
 
 @app.command()
@@ -97,82 +66,6 @@ def refresh(
 ) -> None:
     """Rebuild the unified tables from what has been read, review the gaps, publish the copy."""
     finish([run_refresh(accept or [], verbose=verbose)])
-
-
-def run_sync(names: Sequence[str], *, verbose: bool = False) -> list[Outcome]:
-    outcomes = [_execute(f"sync_{name}", f"Reading {name}", verbose=verbose) for name in names]
-    table = _table("table", "rows", "new", "changed", "deleted", "put aside", title="Read")
-    for made in (made for outcome in outcomes for made in outcome.tables):
-        counts = (made.metadata[name] for name in ("dagster/row_count", "inserted", "updated", "deleted", "rejected"))
-        table.add_row(made.name, *(f"{count:,}" for count in counts))
-    if table.row_count:
-        out.print(table)
-    return outcomes
-
-
-def run_refresh(accept: Sequence[str] = (), *, verbose: bool = False) -> Outcome:
-    config = {"resources": {"refresh": {"config": {"accept": [name.removeprefix("unified.") for name in accept]}}}}
-    outcome = _execute("refresh", "Refreshing", config, verbose=verbose)
-    table = _table("table", "rows", title="Rebuilt")
-    for made in outcome.tables:
-        if "dagster/row_count" in made.metadata:
-            table.add_row(made.name, f"{made.metadata['dagster/row_count']:,}")
-    if table.row_count:
-        out.print(table)
-    return outcome
-
-
-def finish(outcomes: Sequence[Outcome]) -> None:
-    """Says what failed, one line each, and ends with a code that says whether anything did."""
-    for outcome in outcomes:
-        reasons: dict[str, list[str]] = {}
-        for name, reason in outcome.failures.items():
-            reasons.setdefault(reason, []).append(name)
-        for reason, names in reasons.items():
-            complain(f"{', '.join(names)}: {reason}")
-        if outcome.skipped:
-            complain(f"Not rebuilt, since they build on it: {', '.join(outcome.skipped)}")
-    if not all(outcome.succeeded for outcome in outcomes):
-        raise typer.Exit(1)
-
-
-def _execute(job: str, title: str, config: dict[str, Any] | None = None, *, verbose: bool) -> Outcome:
-    with _spinner(f"{title}: starting", quiet=verbose) as show:
-        from orchestration import runs
-
-        runs.prepare_home(settings.load())
-        total, done = runs.steps(job), 0
-        last = ""
-
-        def listen(work: str, rows: int | None) -> None:
-            nonlocal done, last
-            done, last = min(done + (work != last), total), work  # waiting is told too, and is no step
-            show(f"{title}: {work} ({done} of {total})" + (f", {rows:,} rows" if rows else ""))
-
-        with progress.listening(listen):
-            outcome = runs.execute(job, config=config, verbose=verbose)
-    state = "done" if outcome.succeeded else "[red]failed[/red]"
-    out.print(f"{title}: {state} in {outcome.seconds:.1f} s", highlight=False)
-    return outcome
-
-
-@contextmanager
-def _spinner(title: str, *, quiet: bool = False) -> Iterator[Any]:
-    if quiet or not err.is_terminal:
-        yield lambda _: None
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as shown:
-        task = shown.add_task(escape(title))
-        yield lambda text: shown.update(task, description=escape(text))
-
-
-def _table(first: str, *others: str, title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    table.add_column(first)
-    for name in others:
-        table.add_column(name, justify="right")
-    return table
 
 
 AsCsv = Annotated[bool, typer.Option("--csv", help="As CSV.")]
@@ -225,7 +118,7 @@ def _decide(gap_id: str, decision: str, until: date | None) -> None:
 
     current = settings.load()
     warehouse = current.warehouse()
-    with _spinner("Waiting for the warehouse"), warehouse.hold(f"{decision} {gap_id}"):
+    with spinner("Waiting for the warehouse"), warehouse.hold(f"{decision} {gap_id}"):
         with warehouse.begin("decide about a gap") as connection:
             ledger.decide(connection, gap_id, decision, until, getpass.getuser())
         copy.publish(warehouse, current.published, include_raw=current.config.publish.raw)
@@ -275,81 +168,6 @@ def sql(
         answer.write_json(sys.stdout)
     else:
         show(answer)
-
-
-def show(answer: Answer, title: str | None = None) -> None:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for at, name in enumerate(answer.columns):
-        numeric = any(isinstance(row[at], int | float) or hasattr(row[at], "as_tuple") for row in answer.rows)
-        table.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
-    for row in answer.rows:
-        table.add_row(*("" if value is None else escape(_cell(value)) for value in row))
-    out.print(table)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool) or not (isinstance(value, int | float) or hasattr(value, "as_tuple")):
-        return str(value)
-    return f"{value:,}"
-
-
-@app.command()
-def check() -> None:
-    """Try the settings, the warehouse, and every tool's credentials and permissions."""
-    current = settings.load()
-    _finding(True, "settings", "valid")
-    well = [_check_warehouse(current), *[_check_tool(tool) for tool in current.tools.values()]]
-    if not all(well):
-        raise typer.Exit(1)
-
-
-def _check_warehouse(current: settings.Settings) -> bool:
-    """Makes and drops, in one transaction, what every sync makes first: a schema with a table."""
-    try:
-        warehouse = current.warehouse()
-        with _spinner("Writing to the warehouse"), warehouse.begin("check") as connection:
-            for statement in (
-                "create schema fullpicture_check",
-                "create table fullpicture_check.tried (answer integer)",
-                "insert into fullpicture_check.tried values (42)",
-                "drop table fullpicture_check.tried",
-                "drop schema fullpicture_check",
-            ):
-                connection.execute(sa.text(statement))
-    except WarehouseError as error:
-        _finding(False, "warehouse", str(error))
-        return False
-    except sa.exc.DBAPIError as error:
-        reason = str(error.orig).splitlines()[0].rstrip(".")
-        _finding(False, "warehouse", f"{warehouse!r} cannot be written: {reason}. Let its user create schemas and tables.")
-        return False
-    _finding(True, "warehouse", f"{warehouse!r} can be written")
-    return True
-
-
-def _check_tool(tool: settings.Tool) -> bool:
-    if tool.off:
-        out.print(f"[dim]-[/dim] {tool.name}: off, none of its variables are set")
-        return True
-    well = True
-    try:
-        with _spinner(f"Asking {tool.name}"):
-            findings = list(tool.connector().check())
-    except (SettingsError, SourceError) as error:
-        _finding(False, tool.name, str(error))
-        return False
-    for finding in findings:
-        _finding(finding.ok, f"{tool.name}: {finding.subject}", finding.message)
-        well = well and finding.ok
-    return well
-
-
-def _finding(well: bool, subject: str, message: str) -> None:
-    out.print(
-        f"{'[green]✓[/green]' if well else '[red]✗[/red]'} {escape(f'{subject}: {message}')}",
-        highlight=False,
-        soft_wrap=True,
-    )
 
 
 DemoWarehouse = Annotated[

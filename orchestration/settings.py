@@ -106,6 +106,16 @@ class Settings:
     def warehouse(self) -> Warehouse:
         return Warehouse(self.warehouse_url, self.home / "work", wait_seconds=self.config.warehouse.wait_minutes * 60)
 
+    def chosen(self, names: Sequence[str]) -> list[Tool]:
+        """The tools of these names, else all that are connected."""
+        tools = [self.tool(name) for name in names] or self.connected
+        if not tools:
+            raise SettingsError(
+                f"No tool is set: set the variables of {', '.join(section.label for section in TOOLS.values())} "
+                "(see the README), or try fullpicture demo"
+            )
+        return tools
+
     def tool(self, name: str) -> Tool:
         if name in self.tools:
             return self.tools[name]
