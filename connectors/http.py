@@ -173,7 +173,7 @@ class Limiter:
             while (now := time.monotonic()) < deadline:
                 if now < self._free_at:
                     self._turn.wait(min(self._free_at, deadline) - now)
-                elif self._under_way >= max(1, int(self._bearable)):
+                elif self._under_way + 1 > self._bearable:
                     self._turn.wait(deadline - now if deadline < float("inf") else None)
                 else:
                     break

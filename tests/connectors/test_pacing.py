@@ -1,0 +1,186 @@
+"""How fast a vendor is asked, over real HTTP: by what it says is left, by what it bears, by the day's quota and the time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from connectors.base import SourceError
+from connectors.http import Allowance, Gate, Limiter, Patience, Quota, Site
+
+
+class Vendor(ThreadingHTTPServer):
+    """Answers by a plan: of each request the status and headers to give; notes when each came and how many at once."""
+
+    daemon_threads = True
+    delay = 0.0
+    bears: int | None = None  # requests at once; more are refused
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.plan: list[tuple[int, dict[str, str]]] = []
+        self.came: list[float] = []
+        self.most = self.under_way = 0
+        self.refused = 0
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Vendor
+
+    def do_GET(self) -> None:
+        vendor = self.server
+        with vendor.lock:
+            vendor.came.append(time.monotonic())
+            vendor.under_way += 1
+            vendor.most = max(vendor.most, vendor.under_way)
+            too_many = vendor.bears is not None and vendor.under_way > vendor.bears
+            vendor.refused += too_many
+            status, headers = vendor.plan.pop(0) if vendor.plan else (200, {})
+        time.sleep(vendor.delay)
+        with vendor.lock:
+            vendor.under_way -= 1
+        body = b"a,b\n1,2\n" if "csv" in headers.get("Content-Type", "") else b"{}"
+        self.send_response(429 if too_many else status)
+        for name, value in ({"Retry-After": "0"} if too_many else headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    server = Vendor()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    Limiter._all.clear()
+
+
+def gate(vendor: Vendor, **options: object) -> Gate:
+    patience = Patience(tries=5, first_wait=0.01, longest_wait=5, reply=1)
+    return Gate(Site("Vendor", vendor.url, "VENDOR_URL", "VENDOR_TOKEN"), patience=patience, **options)  # type: ignore[arg-type]
+
+
+def left(_: str, headers: Mapping[str, str]) -> Allowance | None:
+    return Allowance(int(headers["X-Left"]), float(headers["X-Resets"])) if "X-Left" in headers else None
+
+
+def used(headers: Mapping[str, str]) -> tuple[int, int] | None:
+    return (int(headers["X-Used"]), 100) if "X-Used" in headers else None
+
+
+def test_a_bucket_that_the_vendor_calls_empty_is_left_alone_until_it_is_full_again(vendor: Vendor) -> None:
+    vendor.plan = [(200, {"X-Left": "1", "X-Resets": "9"}), (200, {"X-Left": "0", "X-Resets": "0.4"})]
+    session = gate(vendor, allowance=left).session()
+    for _ in range(3):
+        session.get(vendor.url)
+    first, second, third = vendor.came
+    assert second - first < 0.2
+    assert 0.4 <= third - second < 0.8
+
+
+def test_another_bucket_goes_on_meanwhile(vendor: Vendor) -> None:
+    vendor.plan = [(200, {"X-Left": "0", "X-Resets": "3"})]
+    session = gate(vendor, allowance=left, bucket=lambda path: path).session()
+    session.get(f"{vendor.url}/slow")
+    began = time.monotonic()
+    session.get(f"{vendor.url}/other")
+    assert time.monotonic() - began < 0.5
+
+
+def test_no_more_are_asked_at_once_than_the_vendor_bears_and_more_again_when_it_does(vendor: Vendor) -> None:
+    vendor.bears, vendor.delay = 2, 0.02
+    session = gate(vendor).session()
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [reply.status_code for reply in pool.map(lambda _: session.get(vendor.url), range(40))]
+        assert statuses == [200] * 40
+        refused, vendor.refused, vendor.most, vendor.bears = vendor.refused, 0, 0, None
+        assert refused < 40
+        list(pool.map(lambda _: session.get(vendor.url), range(80)))
+    assert vendor.most >= 4
+
+
+def test_the_share_of_the_days_quota_is_never_exceeded(vendor: Vendor) -> None:
+    vendor.plan = [(200, {"X-Used": "77"}), (200, {"X-Used": "78"}), (200, {"X-Used": "80"})]
+    session = gate(vendor, quota=Quota(0.8, "vendor.daily_share", used)).session()
+    for _ in range(3):
+        session.get(vendor.url)
+    with pytest.raises(SourceError, match=r"80 of 100 requests of the day are used.*vendor\.daily_share") as caught:
+        session.get(vendor.url)
+    assert caught.value.transient
+    assert len(vendor.came) == 3
+
+
+def test_a_vendor_that_says_nothing_between_is_counted_for(vendor: Vendor) -> None:
+    vendor.plan = [(200, {"X-Used": "78"})]
+    session = gate(vendor, quota=Quota(0.8, "vendor.daily_share", used)).session()
+    for _ in range(3):
+        session.get(vendor.url)
+    with pytest.raises(SourceError, match="80 of 100"):
+        session.get(vendor.url)
+    assert len(vendor.came) == 3
+
+
+def test_after_the_deadline_nothing_is_asked_and_no_wait_outlasts_it(vendor: Vendor) -> None:
+    vendor.plan = [(200, {"X-Left": "0", "X-Resets": "60"})]
+    asking = gate(vendor, allowance=left)
+    session = asking.session()
+    session.get(vendor.url)
+    began = time.monotonic()
+    asking.deadline = began + 0.3
+    with pytest.raises(SourceError, match="time for this read is over"):
+        session.get(vendor.url)
+    assert 0.3 <= time.monotonic() - began < 1
+    assert len(vendor.came) == 1
+
+
+def test_a_host_that_could_not_be_reached_is_tried_once_from_then_on(vendor: Vendor) -> None:
+    asking = gate(vendor)
+    session = asking.session()
+    vendor.shutdown()
+    vendor.server_close()
+    tries = []
+    for _ in range(3):
+        before = asking.requests
+        with pytest.raises(SourceError, match="cannot be reached"):
+            session.get(vendor.url)
+        tries.append(asking.requests - before)
+    assert tries == [5, 1, 1]
+
+
+def test_a_reply_that_stalls_is_given_up_and_tried_again(vendor: Vendor) -> None:
+    vendor.delay = 3
+    asking = gate(vendor)
+    threading.Timer(0.5, lambda: setattr(vendor, "delay", 0)).start()
+    began = time.monotonic()
+    assert asking.session().get(vendor.url).status_code == 200
+    assert time.monotonic() - began < 2.5
+    assert asking.requests == 2
+
+
+@pytest.mark.parametrize("accept", [("json",), ("json", "csv")])
+def test_csv_passes_where_it_is_expected_only(vendor: Vendor, accept: tuple[str, ...]) -> None:
+    vendor.plan = [(200, {"Content-Type": "text/csv"})] * 5
+    session = gate(vendor, accept=accept).session()
+    if "csv" in accept:
+        assert session.get(vendor.url).content == b"a,b\n1,2\n"
+    else:
+        with pytest.raises(SourceError, match=r"a reply of text/csv.*should be JSON"):
+            session.get(vendor.url)
