@@ -219,6 +219,11 @@ class Connector(ABC):
         """The cursor of a read that has come to `moment`; None for a read that always reads everything."""
 
     @abstractmethod
+    def opened(self, stream: Stream, records: bytes) -> Batch:
+        """The rows and rejects of a JSON array of the vendor's records, as a read would bring them now: for what was put
+        aside before. The batch has no other meaning."""
+
+    @abstractmethod
     def check(self) -> Iterator[Finding]:
         """Tries the credentials and every permission that the reads need, with as few requests as that takes."""
 

@@ -55,6 +55,7 @@ def sync(
 app.command()(cli_tools.check)
 app.command()(cli_tools.estimate)
 app.command()(cli_tools.resync)
+app.add_typer(cli_tools.rejects, name="rejects")
 
 
 @app.command()

@@ -5,6 +5,7 @@ Here belong arguments and what is printed. Not here: how a tool is asked, or how
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -14,9 +15,9 @@ import typer
 from rich.markup import escape
 
 from connectors.base import Estimate, Read, SourceError
-from orchestration import settings
+from orchestration import query, settings
 from orchestration.settings import SettingsError, Tool, nearest
-from orchestration.terminal import Verbose, out, spinner, table_of, verdict
+from orchestration.terminal import Verbose, out, show, spinner, table_of, verdict
 from orchestration.watched import finish, run_sync
 from warehouse import load
 from warehouse.engine import WarehouseError
@@ -128,3 +129,40 @@ def _read_of(current: settings.Settings, table: str) -> tuple[Tool, Read]:
     if name not in reads:
         raise SettingsError(f"{table} is not a table that is read from a tool{nearest(name, reads)}")
     return reads[name]
+
+
+rejects = typer.Typer(invoke_without_command=True)
+
+
+@rejects.callback()
+def list_rejects(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """List what could not be loaded, and why; load it from the originals after an update."""
+    if ctx.invoked_subcommand:
+        return
+    answer = query.ask(
+        settings.load(),
+        "select tool || '.' || stream as table_name, record_id, column_name, reason, rejected_at from sync.rejects order by 1, 2, 3",
+    )
+    if as_json:
+        answer.write_json(sys.stdout)
+        return
+    if answer.rows:
+        show(answer)
+    out.print(f"{len(answer.rows)} put aside", highlight=False)
+
+
+@rejects.command("replay")
+def replay_rejects(tools: Annotated[list[str] | None, typer.Argument(metavar="[TOOL]...")] = None) -> None:
+    """Try what was put aside once more, without asking the tools for it again."""
+    from orchestration.replay import replay
+
+    current = settings.load()
+    warehouse = current.warehouse()
+    for tool in current.chosen(tools or []):
+        streams = [stream for read in tool.section.reads() for stream in read.streams]
+        with spinner(f"Replaying {tool.name}"), warehouse.tool_lock(tool.name):
+            done = replay(warehouse, tool.connector(), streams)
+        for table in done:
+            out.print(f"{table.table}: {table.loaded} loaded, {table.left} still put aside", highlight=False)
+        if not done:
+            out.print(f"{tool.name}: nothing is put aside", highlight=False)

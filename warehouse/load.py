@@ -27,9 +27,10 @@ from warehouse.merge import (
     prove_count,
     prove_ids,
     prove_part,
+    quoted,
     sweep,
 )
-from warehouse.rejects import RejectLike, keep_rejects
+from warehouse.rejects import Listed, RejectLike, keep_rejects, record_id, settle
 from warehouse.schema import RawTable
 
 # What makes one transaction: few large ones are several times cheaper than one a page, but what is not committed is
@@ -139,6 +140,28 @@ def load(
         run.take(again(missing))
         run.commit("succeeded")
     return run.report
+
+
+def rows_of(warehouse: Warehouse, table: RawTable, record_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows as they stand, by the ids under which rejects list them."""
+    names = [*(column.name for column in table.columns), "extra", "_deleted_at"]
+    with warehouse.loading(f"look at {table.full_name}") as bulk:
+        bulk.stage("_wanted", pa.table({"record_id": pa.array(record_ids, pa.string())}))
+        rows = bulk.fetch(
+            f"select {', '.join(map(quoted, names))} from {table.full_name} where {record_id(table)} in "
+            "(select record_id from _wanted)"
+        )
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def mend(warehouse: Warehouse, table: RawTable, rows: pa.Table, settled: Iterable[Listed]) -> TableReport:
+    """Loads rows outside of any read, made of what had been put aside, and takes that from the list."""
+    counts = TableReport()
+    with warehouse.loading(f"mend {table.full_name}") as bulk:
+        if rows.num_rows:
+            merge(bulk, table, rows, datetime.now(UTC), counts)
+        settle(bulk, table.schema, settled)
+    return counts
 
 
 @dataclass

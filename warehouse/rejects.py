@@ -5,13 +5,14 @@ Here belongs the only writer of `sync.rejects`. Not here: what makes a record a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
 import pyarrow as pa
 
-from warehouse.engine import Bulk
+from warehouse.engine import Bulk, Warehouse
 from warehouse.merge import moment, quoted
 from warehouse.schema import RawTable
 
@@ -50,10 +51,9 @@ def keep_rejects(bulk: Bulk, tool: str, run_id: str, tables: Mapping[str, RawTab
             arrived = [batch.rows[stream].select(list(table.key)) for batch in group if stream in batch.rows]
             if arrived:
                 bulk.stage("_arrived", pa.concat_tables(arrived))
-                key = " || '/' || ".join(f"cast({quoted(name)} as text)" for name in table.key)
+                arrived_ids = f"select {record_id(table)} from _arrived"
                 bulk.execute(
-                    f"delete from sync.rejects where tool = $1 and stream = $2 and record_id in (select {key} from _arrived)",
-                    [tool, stream],
+                    f"delete from sync.rejects where tool = $1 and stream = $2 and record_id in ({arrived_ids})", [tool, stream]
                 )
     rejects = _unmended(tables, group)
     if rejects:
@@ -79,6 +79,40 @@ def keep_rejects(bulk: Bulk, tool: str, run_id: str, tables: Mapping[str, RawTab
             [tool, run_id],
         )
     return len(rejects)
+
+
+def record_id(table: RawTable) -> str:
+    """A row's key as rejects name it, in SQL."""
+    return " || '/' || ".join(f"cast({quoted(name)} as text)" for name in table.key)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A reject as it is listed."""
+
+    stream: str
+    record_id: str | None
+    column: str | None
+    reason: str
+    original: str
+
+
+def listed(warehouse: Warehouse, tool: str) -> list[Listed]:
+    with warehouse.loading(f"list the rejects of {tool}") as bulk:
+        rows = bulk.fetch(
+            "select stream, record_id, column_name, reason, original from sync.rejects where tool = $1 order by 1, 2, 3", [tool]
+        )
+    return [Listed(*row) for row in rows]
+
+
+def settle(bulk: Bulk, tool: str, rejects: Iterable[Listed]) -> None:
+    """Takes from the list what was loaded after all."""
+    for reject in rejects:
+        bulk.execute(
+            "delete from sync.rejects where tool = $1 and stream = $2 and coalesce(record_id, '') = $3 "
+            "and coalesce(column_name, '') = $4 and original = $5",
+            [tool, reject.stream, reject.record_id or "", reject.column or "", reject.original],
+        )
 
 
 def _unmended(
