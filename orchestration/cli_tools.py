@@ -141,7 +141,8 @@ def list_rejects(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--js
         return
     answer = query.ask(
         settings.load(),
-        "select tool || '.' || stream as table_name, record_id, column_name, reason, rejected_at from sync.rejects order by 1, 2, 3",
+        "select tool || '.' || stream as table_name, record_id, column_name, reason, rejected_at from sync.rejects"
+        " order by 1, 2, 3",
     )
     if as_json:
         answer.write_json(sys.stdout)
