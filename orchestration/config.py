@@ -114,7 +114,7 @@ class ToolSection(Section):
         mappable = [f"{name}.{column.name}" for name, stream in streams.items() for column in stream.columns if column.mapped]
         for name in (f"{table}.{column}" for table, columns in self.fields.items() for column in columns):
             if name not in mappable:
-                _unknown(f"fields.{name}", name, "a column that can be mapped", mappable)
+                _unknown("fields", name, "a column that can be mapped", mappable)
         for name in self.without:
             if name.partition(".")[0] not in streams:
                 _unknown("without", name, "a table", list(streams))
@@ -124,7 +124,7 @@ class ToolSection(Section):
 def _unknown(key: str, name: str, kind: str, known: list[str]) -> NoReturn:
     found = process.extractOne(name, known, score_cutoff=60)
     hint = f"did you mean {found[0]}?" if found else f"there are {', '.join(known)}"
-    raise ValueError(f"{key}: {name} is not {kind}; {hint}")
+    raise ValueError(f".{key}: {name} is not {kind}; {hint}")  # behind the name of the section
 
 
 class Salesforce(ToolSection):

@@ -281,7 +281,8 @@ def _explained(error: ValidationError) -> Iterator[str]:
         if detail["type"] == "extra_forbidden":
             yield f"{where} is not a setting{nearest(where, keys)}"
         elif detail["type"] == "value_error":
-            yield f"{where}: {detail['ctx']['error']}"
+            said = str(detail["ctx"]["error"])
+            yield where + (said if said.startswith(".") else f": {said}")
         else:
             expected = EXPECTED.get(detail["type"], detail["msg"].split(", ")[0].removeprefix("Input "))
             yield f"{where} is {detail['input']!r}: it {expected}"
