@@ -73,7 +73,7 @@ class Jira(HttpConnector):
     """One Jira Cloud site, asked with an e-mail address and an API token, or with an OAuth access token."""
 
     tool = "jira"
-    reads = tuple(Read(name, (stream,)) for name, stream in _STREAMS.items())
+    reads = tuple(Read(name, (_STREAMS[name],)) for name in ("projects", "fields", "issues"))
 
     def __init__(
         self,
