@@ -14,6 +14,7 @@ from connectors.sandbox import jira_site
 from connectors.sandbox.colleagues import colleagues
 from connectors.sandbox.customers import HISTORIES, customer
 from connectors.sandbox.product import product
+from connectors.sandbox.sales import sales
 from connectors.sandbox.support import tickets
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def found(world: World, size: str | int) -> None:
         customer(world, history=HISTORIES[number % len(HISTORIES)])
     asked_by(world)
     tickets(world, wanted.tickets)
+    sales(world)
 
 
 def asked_by(world: World) -> None:

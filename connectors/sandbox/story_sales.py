@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from connectors.sandbox import colleagues, names, salesforce_org
+from connectors.sandbox import colleagues, names, salesforce_org, story_deals
 
 if TYPE_CHECKING:
     from connectors.sandbox.world import Record, World
@@ -128,5 +128,5 @@ RATES: dict[Callable[[World], None], float] = {  # times a day in a world of the
     _deal_is_opened: 0.7, _deal_moves_on: 2, _deal_is_won: 0.5, _deal_is_lost: 0.4, _loss_is_explained: 0.2,
     _deal_slips: 0.5, _deal_is_deleted: 0.12, _prospect_appears: 0.35, _account_is_renamed: 0.15,
     _account_changes_hands: 0.2, _account_is_deleted: 0.08, _accounts_are_merged: 0.1, _contact_changes_jobs: 0.5,
-    _contact_is_deleted: 0.12, _seller_leaves: 0.07,
+    _contact_is_deleted: 0.12, _seller_leaves: 0.07, **story_deals.RATES,
 }  # fmt: skip
