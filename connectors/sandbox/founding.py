@@ -16,6 +16,7 @@ from connectors.sandbox.customers import HISTORIES, customer
 from connectors.sandbox.product import product
 from connectors.sandbox.sales import sales
 from connectors.sandbox.support import tickets
+from connectors.sandbox.usage import usage
 
 if TYPE_CHECKING:
     from connectors.sandbox.world import World
@@ -50,6 +51,7 @@ def found(world: World, size: str | int) -> None:
     asked_by(world)
     tickets(world, wanted.tickets)
     sales(world)
+    usage(world)
 
 
 def asked_by(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Runs the three stand-ins over one world, in threads of this process.
+"""Runs the stand-ins over one world, in threads of this process.
 
 Here belong ports, threads and the variables that point a connector at them. Not here: anything that the vendors answer.
 """
@@ -17,12 +17,12 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from connectors.sandbox import jira, salesforce, zendesk
+from connectors.sandbox import jira, pendo, salesforce, zendesk
 from connectors.sandbox.jira_site import CUSTOMER
 from connectors.sandbox.server import TRANSPORT, Server
 from connectors.sandbox.world import World
 
-PORTS = (8611, 8612, 8613)  # Salesforce, Jira, Zendesk
+PORTS = (8611, 8612, 8613, 8614)  # Salesforce, Jira, Zendesk, Pendo
 
 # The world's own fields, by the columns they fill, as fullpicture.yaml maps them (`<tool>: fields: …`).
 FIELDS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
@@ -37,11 +37,12 @@ class Running:
     salesforce: salesforce.Salesforce
     jira: jira.Jira
     zendesk: zendesk.Zendesk
+    pendo: pendo.Pendo
     fields: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=lambda: FIELDS)
 
     @property
     def servers(self) -> tuple[Server, ...]:
-        return (self.salesforce, self.jira, self.zendesk)
+        return (self.salesforce, self.jira, self.zendesk, self.pendo)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -56,16 +57,18 @@ class Running:
             "ZENDESK_URL": self.zendesk.base_url,
             "ZENDESK_CLIENT_ID": zendesk.CLIENT_ID,
             "ZENDESK_CLIENT_SECRET": zendesk.CLIENT_SECRET,
+            "PENDO_URL": self.pendo.base_url,
+            "PENDO_INTEGRATION_KEY": pendo.INTEGRATION_KEY,
         }
 
 
 @contextmanager
 def serve(world: World, ports: Sequence[int] | None = None) -> Iterator[Running]:
-    """The three servers on loopback, on free ports unless `ports` names them; gone when the block ends."""
-    running = Running(world, salesforce.Salesforce(world), jira.Jira(world), zendesk.Zendesk(world))
+    """The servers on loopback, on free ports unless `ports` names them; gone when the block ends."""
+    running = Running(world, salesforce.Salesforce(world), jira.Jira(world), zendesk.Zendesk(world), pendo.Pendo(world))
     listening: list[tuple[uvicorn.Server, threading.Thread]] = []
     try:
-        for server, port in zip(running.servers, ports or (0, 0, 0), strict=True):
+        for server, port in zip(running.servers, ports or (0,) * len(PORTS), strict=True):
             listening.append(_start(server, port))
         yield running
     finally:

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from connectors.sandbox import story_product, story_sales, story_support
+from connectors.sandbox import story_product, story_sales, story_support, story_usage
 
 if TYPE_CHECKING:
     from connectors.sandbox.world import World
 
 _STORIES = (story_support, story_product, story_sales)
-_NIGHTLY = (story_support.overnight, story_product.overnight)  # what shows tonight must have happened over a minute ago
+# What shows tonight must have happened over a minute ago.
+_NIGHTLY = (story_support.overnight, story_product.overnight, story_usage.overnight)
 
 
 def advance(world: World, days: int) -> None:

@@ -1,4 +1,4 @@
-"""One invented software company's Salesforce, Jira and Zendesk, as plain records in the vendors' own field names.
+"""One invented software company's Salesforce, Jira, Zendesk and Pendo, as plain records in the vendors' own field names.
 
 Here belong the records, the clock and the small verbs that change one thing and stamp it as the vendor does.
 Not here: what the world holds at first (`founding`, `plants`), what happens by itself (`story`), or any endpoint.
@@ -12,13 +12,15 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connectors.sandbox import founding, jira_site, names, plants, salesforce_org, story, zendesk_desk
+from connectors.sandbox import founding, jira_site, names, pendo_app, plants, salesforce_org, story, zendesk_desk
 
 Record = dict[str, Any]
 Id = Any  # text in Salesforce and Jira and for links, a number in Zendesk
 
 NOW = datetime(2026, 11, 2, 4, 0, tzinfo=UTC)
-_VENDORS: dict[str, Any] = {kind: vendor for vendor in (salesforce_org, jira_site, zendesk_desk) for kind in vendor.STORES}
+_VENDORS: dict[str, Any] = {
+    kind: vendor for vendor in (salesforce_org, jira_site, zendesk_desk, pendo_app) for kind in vendor.STORES
+}
 STORES: dict[str, str] = {kind: store for vendor in _VENDORS.values() for kind, store in vendor.STORES.items()}
 
 

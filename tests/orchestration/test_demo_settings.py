@@ -17,7 +17,7 @@ from orchestration.cli import app
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A small world on free ports; what the demo sets is then taken back."""
-    monkeypatch.setattr(demo, "PORTS", (0, 0, 0))
+    monkeypatch.setattr(demo, "PORTS", (0, 0, 0, 0))
     monkeypatch.setattr(demo, "World", partial(World, size="tiny"))
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
