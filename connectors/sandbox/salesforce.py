@@ -1,12 +1,13 @@
 """Stands in for the Salesforce REST API, version 66.0: OAuth, query and queryAll, describe, deleted ids, limits.
 
-Here belong Salesforce's paths, paging, errors and headers. Not here: the query language (`soql`) or how records change.
+Here belong Salesforce's paths, paging, errors and headers. Not here: what the user sees (`salesforce_sight`), the query
+language (`soql`), Bulk jobs (`salesforce_bulk`) or how records change.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -15,37 +16,34 @@ import jwt
 from starlette.requests import Request
 
 from connectors.sandbox import salesforce_org, soql
-from connectors.sandbox.salesforce_objects import OBJECTS, Field, Object, describe
+from connectors.sandbox.salesforce_bulk import Bulk
+from connectors.sandbox.salesforce_objects import OBJECTS, Object, describe, described
+from connectors.sandbox.salesforce_sight import DATA, Sight, failure
 from connectors.sandbox.server import Paths, RefusedError, Reply, Server
 from connectors.sandbox.world import Record, World
 
 CLIENT_ID = "3MVG9sandboxQuillmereConsumerKey"
 CLIENT_SECRET = "sandbox-salesforce-secret"
 USERNAME = "fullpicture@quillmere-software.com"
-VERSION = "v66.0"
-_DATA = f"/services/data/{VERSION}"
 _LONGEST_URL = 16_384
 _ORGANIZATION = salesforce_org.long_id("00DQm0000000001")
 
 
-def failure(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> RefusedError:
-    return RefusedError(status, [{"message": message, "errorCode": code}], headers)
-
-
-class Salesforce(Server):
-    """`public_key` (PEM) switches the JWT bearer flow on. `hidden` names fields that field-level security hides."""
+class Salesforce(Sight, Server):
+    """`public_key` (PEM) switches the JWT bearer flow on."""
 
     daily_requests = 100_000
-    visibility_lag = timedelta(0)  # rows younger than this are not visible yet
 
     def __init__(self, world: World) -> None:
+        Sight.__init__(self)
         self.public_key: str | None = None
-        self.hidden: set[str] = set()  # such as "Opportunity.Loss_Reason__c"
+        self.bulk = Bulk(self)
         self.used = 18
         self._sessions: set[str] = set()
         self._granted = 0
+        self._opened = 0
         self._cursors: dict[str, tuple[soql.Query, list[str], int]] = {}
-        super().__init__(world)
+        Server.__init__(self, world)
 
     def paths(self) -> Paths:
         plain = (
@@ -58,8 +56,8 @@ class Salesforce(Server):
             ("/sobjects/{name}/deleted", self.deleted),
             ("/limits", self.limits),
         )
-        data = (("GET", _DATA + path + end, handler) for path, handler in plain for end in ("", "/"))
-        return ("POST", "/services/oauth2/token", self.token), *data
+        data = (("GET", DATA + path + end, handler) for path, handler in plain for end in ("", "/"))
+        return ("POST", "/services/oauth2/token", self.token), *data, *self.bulk.paths()
 
     def error(self, status: int) -> Any:
         code, message = {
@@ -146,21 +144,22 @@ class Salesforce(Server):
     # objects --------------------------------------------------------------------------------------------------------
 
     def sobjects(self, _: Request) -> Reply:
-        listed = [describe(sobject, self.hidden)[1] for sobject in OBJECTS.values()]
+        listed = [described(sobject) for name, sobject in OBJECTS.items() if self.object(name)]
         return Reply({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": listed})
 
     def describe(self, request: Request) -> Reply:
-        return Reply(describe(self._object(request.path_params["name"]), self.hidden)[0])
+        sobject = self._known(request.path_params["name"])
+        return Reply(describe(sobject, self.fields(sobject), self.labels))
 
-    def _object(self, name: str) -> Object:
-        sobject = OBJECTS.get(name.lower())
+    def _known(self, name: str) -> Object:
+        sobject = self.object(name)
         if sobject is None:
             raise RefusedError(404, self.error(404))
         return sobject
 
     def deleted(self, request: Request) -> Reply:
         """Seconds are ignored; what was deleted over 15 days ago is not known any more."""
-        sobject = self._object(request.path_params["name"])
+        sobject = self._known(request.path_params["name"])
         start, end = (_minute(request.query_params.get(name)) for name in ("start", "end"))
         earliest = self.world.now.replace(second=0, microsecond=0) - timedelta(days=15)
         if start >= end:
@@ -168,7 +167,9 @@ class Salesforce(Server):
         if start < earliest:
             raise failure(400, "INVALID_REPLICATION_DATE", f"start date cannot be before {salesforce_org.time(earliest)}")
         gone = [
-            r for r in self._rows(sobject) if r.get("IsDeleted") and start <= datetime.fromisoformat(r["_deleted_at"]) < end
+            record
+            for record in self.rows(sobject).values()
+            if record.get("IsDeleted") and start <= datetime.fromisoformat(record["_deleted_at"]) < end
         ]
         records = [{"id": r["Id"], "deletedDate": salesforce_org.time(datetime.fromisoformat(r["_deleted_at"]))} for r in gone]
         covered = min(end, self.world.now.replace(second=0, microsecond=0))
@@ -182,37 +183,28 @@ class Salesforce(Server):
 
     def limits(self, _: Request) -> Reply:
         left = self.daily_requests - self.used
+        jobs = self.bulk.daily_jobs
         return Reply(
             {
                 "DailyApiRequests": {"Max": self.daily_requests, "Remaining": left},
-                "DailyBulkV2QueryJobs": {"Max": 10_000, "Remaining": 10_000},
+                "DailyBulkV2QueryJobs": {"Max": jobs, "Remaining": jobs - len(self.bulk.jobs)},
             }
         )
 
     # queries --------------------------------------------------------------------------------------------------------
 
+    def expire_locators(self) -> None:
+        """Forgets the rest of every query, as Salesforce does after two days or where too many are open."""
+        self._cursors.clear()
+
     def query(self, request: Request) -> Reply:
-        try:
-            query = soql.parse(request.query_params.get("q", ""))
-        except soql.MalformedError as error:
-            raise failure(400, "MALFORMED_QUERY", str(error)) from None
-        sobject, fields = self._resolve(query)
-        with_deleted = request.url.path.rstrip("/").endswith("/queryAll")
-        rows = [row for row in self._rows(sobject) if with_deleted or not row.get("IsDeleted")]
-        if self.visibility_lag:
-            latest = salesforce_org.time(self.world.now - self.visibility_lag)
-            rows = [row for row in rows if row["SystemModstamp"] <= latest]
-        for condition in query.conditions:
-            rows = [row for row in rows if _holds(condition, self._value(sobject, row, condition.field))]
-        for name, descending in reversed(query.order):
-            rows.sort(key=lambda row, name=name: _sortable(self._value(sobject, row, name)), reverse=descending)  # type: ignore[misc]
-        rows = rows[query.offset :][: query.limit]
+        query = self.parsed(request.query_params.get("q", ""))
+        verb = request.url.path.rstrip("/").rsplit("/", 1)[1]
+        rows = self.chosen(query, everything=verb == "queryAll")
         if not query.fields:
             return Reply({"totalSize": len(rows), "done": True, "records": []})
         size = self.page(min(2000, max(200, _batch_size(request))))
-        shown = soql.Query(fields, sobject.name)
-        ids = [row["Id"] for row in rows]
-        return self._page("0", (shown, ids, size), 0, request.url.path.rstrip("/").rsplit("/", 1)[1])
+        return self._page("0", (query, [row["Id"] for row in rows], size), 0, verb)
 
     def query_more(self, request: Request) -> Reply:
         locator, _, start = request.path_params["locator"].rpartition("-")
@@ -224,102 +216,16 @@ class Salesforce(Server):
         """The rows are chosen once; their values are read page by page."""
         query, ids, size = cursor
         sobject = OBJECTS[query.object.lower()]
-        store = self.world.store(sobject.kind) if sobject.kind else {}
-        records = [self._shown(sobject, store[row_id], query.fields) for row_id in ids[start : start + size]]
+        store = self.rows(sobject)
+        records = [self.shown(sobject, store[row_id], query.fields) for row_id in ids[start : start + size]]
         reply: Record = {"totalSize": len(ids), "done": start + size >= len(ids), "records": records}
         if not reply["done"]:
             if locator == "0":
-                locator = f"0r8Qm{len(self._cursors) + 1:010d}"
+                self._opened += 1
+                locator = f"0r8Qm{self._opened:010d}"
                 self._cursors[locator] = cursor
-            reply["nextRecordsUrl"] = f"{_DATA}/{verb}/{locator}-{start + size}"
+            reply["nextRecordsUrl"] = f"{DATA}/{verb}/{locator}-{start + size}"
         return Reply(reply)
-
-    def _resolve(self, query: soql.Query) -> tuple[Object, tuple[str, ...]]:
-        """The object, and the fields in its own spelling; unknown ones and wrong literals are refused."""
-        sobject = OBJECTS.get(query.object.lower())
-        if sobject is None:
-            raise failure(
-                400,
-                "INVALID_TYPE",
-                f"sObject type '{query.object}' is not supported. If you are attempting to use a custom object, "
-                "be sure to append the '__c' after the entity name.",
-            )
-        fields = tuple(self._field(sobject, name).name for name in query.fields)
-        for name, _ in query.order:
-            self._field(sobject, name)
-        for condition in query.conditions:
-            field = self._field(sobject, condition.field)
-            for literal in condition.values:
-                if literal.kind not in ("null", *_LITERALS.get(field.type, ("string",))):
-                    quoted = "should not be enclosed in quotes" if literal.kind == "string" else "should be enclosed in quotes"
-                    raise failure(
-                        400,
-                        "INVALID_FIELD",
-                        f"{condition.field} {condition.sign} {literal.value}\n^\nERROR at Row:1:Column:1\n"
-                        f"value of filter criterion for field '{field.name}' must be of type {field.type} and {quoted}",
-                    )
-        return sobject, fields
-
-    def _field(self, sobject: Object, name: str) -> Field:
-        field = sobject.fields.get(name.lower())
-        if field is None or f"{sobject.name}.{field.name}" in self.hidden:
-            raise failure(
-                400,
-                "INVALID_FIELD",
-                f"\nSELECT {name} FROM {sobject.name}\n       ^\nERROR at Row:1:Column:8\nNo such column '{name}' on entity "
-                f"'{sobject.name}'. If you are attempting to use a custom field, be sure to append the '__c' after the "
-                "custom field name. Please reference your WSDL or the describe call for the appropriate names.",
-            )
-        return field
-
-    def _rows(self, sobject: Object) -> Iterator[Record]:
-        return iter(self.world.store(sobject.kind).values() if sobject.kind else ())
-
-    def _value(self, sobject: Object, row: Record, name: str) -> Any:
-        field = sobject.fields[name.lower()]
-        return field.compute(self.world, row) if field.compute else row[field.name]
-
-    def _shown(self, sobject: Object, row: Record, fields: tuple[str, ...]) -> Record:
-        attributes = {"type": sobject.name, "url": f"{_DATA}/sobjects/{sobject.name}/{row['Id']}"}
-        return {"attributes": attributes, **{name: self._value(sobject, row, name) for name in fields}}
-
-
-_LITERALS = {
-    "datetime": ("datetime",),
-    "date": ("date",),
-    "boolean": ("boolean",),
-    "double": ("number",),
-    "currency": ("number",),
-    "percent": ("number",),
-    "int": ("number",),
-}
-
-
-def _holds(condition: soql.Condition, value: Any) -> bool:
-    """Text compares without regard to case, ids in either form; null is neither smaller nor greater than anything."""
-    wanted = [_comparable(literal.value) for literal in condition.values]
-    value = _comparable(value)
-    if condition.sign in ("=", "IN"):
-        return value in wanted
-    if condition.sign in ("!=", "NOT IN"):
-        return value not in wanted
-    if value is None or wanted[0] is None:
-        return False
-    below, equal = value < wanted[0], value == wanted[0]
-    return bool({"<": below, "<=": below or equal, ">": not below and not equal, ">=": not below}[condition.sign])
-
-
-def _comparable(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if len(value) == 15 and value[:3] in ("001", "003", "005", "006"):
-        value = salesforce_org.long_id(value)
-    return value.lower() if not (len(value) == 18 and value[:2] == "00") else value
-
-
-def _sortable(value: Any) -> tuple[bool, Any]:
-    """Nulls first, as Salesforce sorts them."""
-    return (value is not None, "" if value is None else _comparable(value))
 
 
 def _minute(text: str | None) -> datetime:

@@ -1,4 +1,4 @@
-"""The part of SOQL that a reader needs: one object's fields, filters joined by AND, order, limit and COUNT().
+"""The part of SOQL that a reader needs: one object's fields, filters joined by AND and OR, order, limit and COUNT().
 
 Here belongs the language. Not here: which objects and fields there are, records, or endpoints.
 """
@@ -40,10 +40,15 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Either:
+    conditions: tuple[Condition | Either, ...]  # one of them must hold
+
+
+@dataclass(frozen=True)
 class Query:
     fields: tuple[str, ...]  # empty: COUNT()
     object: str
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Condition | Either, ...] = ()
     order: tuple[tuple[str, bool], ...] = ()  # field, descending
     limit: int | None = None
     offset: int = 0
@@ -71,7 +76,7 @@ class _Parser:
         fields = self.selected()
         self.word("FROM")
         name = self.name()
-        conditions: list[Condition] = []
+        conditions: list[Condition | Either] = []
         if self.take("WHERE"):
             conditions.append(self.condition())
             while self.take("AND"):
@@ -92,11 +97,13 @@ class _Parser:
             names.append(self.name())
         return tuple(names)
 
-    def condition(self) -> Condition:
+    def condition(self) -> Condition | Either:
         if self.take("("):
-            inner = self.condition()
+            inner = [self.condition()]
+            while self.take("OR"):
+                inner.append(self.condition())
             self.word(")")
-            return inner
+            return inner[0] if len(inner) == 1 else Either(tuple(inner))
         field = self.name()
         negated = self.take("NOT")
         if self.take("IN"):
