@@ -23,7 +23,7 @@ def site() -> Iterator[Running]:
 
 def test_the_environment_points_at_the_servers(site: Running) -> None:
     assert site.environment["JIRA_URL"] == site.jira.base_url
-    assert all(site.environment[f"{tool}_URL"].startswith("http://127.0.0.1:") for tool in ("SALESFORCE", "JIRA", "ZENDESK"))
+    assert all(site.environment[f"{tool}_URL"].startswith("http://127.0.0.1:") for tool in ("SALESFORCE", "JIRA", "ZENDESK", "PENDO"))
     assert site.fields["salesforce"]["opportunities"]["blocking_feature"] == "Blocking_Feature__c"
 
 
@@ -87,5 +87,5 @@ def test_the_servers_are_gone_when_the_block_ends() -> None:
     with pytest.raises(requests.ConnectionError):
         requests.get(url, timeout=2)
     port = int(url.rsplit(":", 1)[1])
-    with serve(World(size="tiny"), ports=(0, port, 0)) as running:
+    with serve(World(size="tiny"), ports=(0, port, 0, 0)) as running:
         assert running.jira.base_url == url
