@@ -23,7 +23,9 @@ def site() -> Iterator[Running]:
 
 def test_the_environment_points_at_the_servers(site: Running) -> None:
     assert site.environment["JIRA_URL"] == site.jira.base_url
-    assert all(site.environment[f"{tool}_URL"].startswith("http://127.0.0.1:") for tool in ("SALESFORCE", "JIRA", "ZENDESK", "PENDO"))
+    assert all(
+        site.environment[f"{tool}_URL"].startswith("http://127.0.0.1:") for tool in ("SALESFORCE", "JIRA", "ZENDESK", "PENDO")
+    )
     assert site.fields["salesforce"]["opportunities"]["blocking_feature"] == "Blocking_Feature__c"
 
 
