@@ -1,4 +1,4 @@
-"""How a login is obtained and put on requests: fixed tokens, and the token grants of Salesforce and Zendesk.
+"""How a login is obtained and put on requests: fixed tokens and keys, and the token grants of Salesforce and Zendesk.
 
 Here belongs everything that touches a credential. Not here: which credentials a tool takes, or any request for data.
 """
@@ -56,6 +56,20 @@ class Bearer(Login):
 
     def secrets(self) -> tuple[str, ...]:
         return (self._token,)
+
+
+class Key(Login):
+    """One key in a header of the tool's own."""
+
+    def __init__(self, header: str, key: str) -> None:
+        self._header, self._key = header, key
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers[self._header] = self._key
+        return request
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self._key,)
 
 
 class _Reply(msgspec.Struct):
