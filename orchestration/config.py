@@ -99,10 +99,10 @@ class ToolSection(Section):
         """Whether the tool is used at all. Some of its variables without the others are a mistake, and use it, too."""
         return bool(variables)
 
-    def connect(self, variables: Mapping[str, str]) -> Connector:
+    def connect(self, variables: Mapping[str, str], **more: Any) -> Connector:
         """The connector, whose arguments are named as the variables are: SALESFORCE_CLIENT_ID is `client_id`."""
         names = {name: name.lower().removeprefix(f"{self.tool}_").removesuffix("_file") for name in variables}
-        arguments = {names[name]: value for name, value in variables.items()} | self.arguments()
+        arguments = {names[name]: value for name, value in variables.items()} | self.arguments() | more
         connector: Connector = self.connector_class()(**arguments, choices=self.choices())
         return connector
 

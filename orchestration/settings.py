@@ -57,12 +57,13 @@ class Tool:
     def url(self) -> str | None:
         return self.variables.get(f"{self.name.upper()}_URL")
 
-    def connector(self) -> Connector:
-        """The tool's connector. Raises SettingsError if variables are missing or the address is not safe."""
+    def connector(self, **more: Any) -> Connector:
+        """The tool's connector; `more` goes to its constructor. Raises SettingsError if variables are missing or the
+        address is not safe."""
         way = self._way()
         credentials = {name: _content(name, self.variables[name]) for name in way}
         try:
-            return self.section.connect(credentials)
+            return self.section.connect(credentials, **more)
         except SourceError as error:
             raise SettingsError(str(error)) from None
 

@@ -19,8 +19,8 @@ from typing import Any
 import sqlalchemy as sa
 import yaml
 
-from connectors.base import SourceError, Unavailable
-from connectors.http import Limiter
+from connectors.base import Connector, SourceError, Unavailable
+from connectors.http import Limiter, Patience
 from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
 from orchestration import runs, settings
@@ -48,6 +48,7 @@ class Company:
     warehouse: Warehouse
     home: Path
     off: tuple[str, ...] = ()  # tools that this company does not use
+    patience: Patience | None = None  # of its connectors, where not the default
     _runs: Iterator[int] = field(default_factory=count)
 
     @property
@@ -70,7 +71,7 @@ class Company:
         reports: dict[str, TableReport] = {}
         for tool in tools:
             section = self.settings().tool(tool).section
-            connector = self.settings().tool(tool).connector()
+            connector = self.connector(tool)
             schema.prepare(self.warehouse, raw_tables())
             for read in section.reads():
                 started = datetime.now(UTC)
@@ -95,6 +96,9 @@ class Company:
                     continue
                 reports |= {f"{tool}.{stream}": table for stream, table in report.tables.items()}
         return reports
+
+    def connector(self, tool: str) -> Connector:
+        return self.settings().tool(tool).connector(**({"patience": self.patience} if self.patience else {}))
 
     def refresh(self) -> list[RuleReport]:
         """Rebuilds every table at the world's own time, and says what each rule found."""
