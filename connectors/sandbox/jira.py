@@ -1,6 +1,7 @@
-"""Stands in for the Jira Cloud REST API, version 3: search by JQL, bulk fetch, projects, fields, permissions.
+"""Stands in for the Jira Cloud REST API, version 3: login, limits, search by JQL, bulk fetch, permissions.
 
-Here belong Jira's paths, paging, errors and headers. Not here: the query language (`jql`) or how issues change.
+Here belongs how issues are found, and what holds for every request. Not here: the query language (`jql`), the other
+endpoints (`jira_pages`), how records look in replies (`jira_shown`) or how they change (`jira_site`).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,19 +18,19 @@ import msgspec
 from starlette.requests import Request
 
 from connectors.sandbox import jira_site, jql, names
-from connectors.sandbox.server import Paths, RefusedError, Reply, Server
+from connectors.sandbox.jira_pages import Pages, failure
+from connectors.sandbox.jira_shown import API, Shown
+from connectors.sandbox.server import Paths, RateLimit, RefusedError, Reply, Server
 from connectors.sandbox.world import Record, World
 
 EMAIL = "fullpicture@quillmere-software.com"
 API_TOKEN = "sandbox-jira-token"
 ACCESS_TOKEN = "sandbox-jira-access-token"
-_API = "/rest/api/3"
+CLOUD_ID = "11111111-2222-3333-4444-555555555555"
+GATEWAY = f"/ex/jira/{CLOUD_ID}"  # where OAuth apps and scoped tokens reach the site, on api.atlassian.com
 _TOKEN_LIFE = timedelta(days=7)
-_PERMISSIONS = ("BROWSE_PROJECTS", "ADMINISTER", "CREATE_ISSUES")
-
-
-def failure(status: int, *messages: str) -> RefusedError:
-    return RefusedError(status, {"errorMessages": list(messages), "errors": {}})
+_PERMISSIONS = {"BROWSE_PROJECTS": "PROJECT", "ADMINISTER": "GLOBAL", "CREATE_ISSUES": "PROJECT", "USER_PICKER": "GLOBAL"}
+_IDS = re.compile(r"/(?:[A-Z][A-Z0-9_]*-)?\d+(?=/|$)")
 
 
 class Jira(Server):
@@ -38,26 +39,35 @@ class Jira(Server):
     time_zone = "Europe/Copenhagen"
     index_lag = timedelta(0)  # how long search does not know of a change yet
     burst_limit = 350
+    embedded_comments = 20  # of an issue, in a search or a bulk fetch
+    embedded_changelog = 40
+    software = True  # whether the site has Jira Software, which brings boards
+    linking = True  # whether issues can be linked
+    browses_users = True  # whether the account has that permission
 
     def __init__(self, world: World) -> None:
         self.hidden_projects: set[str] = set()  # keys of projects that the account may not browse
+        self.limits: dict[str, RateLimit] = {}  # by endpoint: its path, with {id} for ids
+        self.world = world
+        self.shown = Shown(self)
+        self.pages = Pages(self)
         super().__init__(world)
 
     def paths(self) -> Paths:
-        return (
-            ("GET", f"{_API}/search/jql", self.search),
-            ("POST", f"{_API}/search/jql", self.search),
-            ("POST", f"{_API}/search/approximate-count", self.count),
-            ("GET", f"{_API}/search", self.gone),
-            ("POST", f"{_API}/search", self.gone),
-            ("POST", f"{_API}/issue/bulkfetch", self.bulk_fetch),
-            ("GET", f"{_API}/issue/{{key}}", self.issue),
-            ("GET", f"{_API}/project/search", self.projects),
-            ("GET", f"{_API}/field", self.fields),
-            ("GET", f"{_API}/myself", self.myself),
-            ("GET", f"{_API}/serverInfo", self.server_info),
-            ("GET", f"{_API}/mypermissions", self.my_permissions),
+        paths = (
+            ("GET", f"{API}/search/jql", self.search),
+            ("POST", f"{API}/search/jql", self.search),
+            ("POST", f"{API}/search/approximate-count", self.count),
+            ("GET", f"{API}/search", self.gone),
+            ("POST", f"{API}/search", self.gone),
+            ("POST", f"{API}/issue/bulkfetch", self.bulk_fetch),
+            ("GET", f"{API}/myself", self.myself),
+            ("GET", f"{API}/serverInfo", self.server_info),
+            ("GET", f"{API}/mypermissions", self.my_permissions),
+            *self.pages.paths(),
+            ("GET", f"{API}/issue/{{key}}", self.issue),
         )
+        return (*paths, *((method, GATEWAY + path, handler) for method, path, handler in paths))
 
     def error(self, status: int) -> Any:
         if status == 401:
@@ -73,8 +83,7 @@ class Jira(Server):
 
     def rate_limited(self, path: str = "", *, times: int = 1, retry_after: int = 1) -> None:
         """The next matching requests meet the burst limit."""
-        reset = (self.world.now + timedelta(seconds=retry_after)).strftime("%Y-%m-%dT%H:%MZ")
-        limits = {"X-RateLimit-Limit": str(self.burst_limit), "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+        limits = self._limits(self.burst_limit, 0, retry_after)
         self.faults.answer(
             429,
             path,
@@ -91,9 +100,18 @@ class Jira(Server):
             reason = {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED", "WWW-Authenticate": 'OAuth realm="sandbox"'}
             raise RefusedError(401, self.error(401), reason)
 
-    def meter(self, _: Request, /) -> Mapping[str, str]:
-        limits = {"X-RateLimit-Limit": str(self.burst_limit), "X-RateLimit-Remaining": str(self.burst_limit - 1)}
-        return {**limits, "X-RateLimit-Reset": (self.world.now + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%MZ")}
+    def meter(self, request: Request, /) -> Mapping[str, str]:
+        """Every endpoint has a limit of its own."""
+        limit = self.limits.get(_IDS.sub("/{id}", request.url.path.removeprefix(GATEWAY)))
+        wait = limit.wait() if limit else 0
+        if wait and limit:
+            headers = {**self._limits(limit.shown, 0, wait), "Retry-After": str(int(wait) + 1)}
+            raise RefusedError(429, self.error(429), {**headers, "RateLimit-Reason": "jira-burst-based"})
+        return self._limits(limit.shown, limit.remaining) if limit else self._limits(self.burst_limit, self.burst_limit - 1)
+
+    def _limits(self, limit: int, left: int, seconds: float = 60) -> Mapping[str, str]:
+        reset = (self.world.now + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%MZ")
+        return {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(left), "X-RateLimit-Reset": reset}
 
     # issues ---------------------------------------------------------------------------------------------------------
 
@@ -111,7 +129,8 @@ class Jira(Server):
             found = found[bisect_right(found, after, key=lambda pair: pair[0]) :]
         size = self.page(min(int(asked.get("maxResults", 50)), 5000 if only_ids else 100))
         page = found[:size]
-        issues = [self._bare(issue, fields) if only_ids else self.shown(issue, fields) for _, issue in page]
+        expand = _expanded(asked.get("expand"))
+        issues = [self.shown.bare(issue, fields) if only_ids else self.shown.issue(issue, fields, expand) for _, issue in page]
         reply: Record = {"issues": issues, "isLast": len(found) <= size}
         if not reply["isLast"]:
             reply["nextPageToken"] = self._page_token(page[-1][0], asked.get("jql") or "")
@@ -135,23 +154,23 @@ class Jira(Server):
         asked = body["issueIdsOrKeys"]
         if not asked or len(asked) > 100:
             raise failure(400, "The number of issues must be between 1 and 100.")
-        found = {issue_id: issue for issue_id in asked if (issue := self._visible(request, str(issue_id)))}
+        found = {issue_id: issue for issue_id in asked if (issue := self.visible(request, str(issue_id)))}
         unique = {issue["id"]: issue for issue in found.values()}
-        fields = _flat(body.get("fields") or ["*all"])
+        fields, expand = _flat(body.get("fields") or ["*all"]), _expanded(body.get("expand"))
         missing = [
             {"id": str(issue_id), "errorMessage": "Issue does not exist or you do not have permission to see it."}
             for issue_id in asked
             if issue_id not in found
         ]
-        return Reply(
-            {"issues": [self.shown(unique[issue_id], fields) for issue_id in sorted(unique, key=int)], "issueErrors": missing}
-        )
+        issues = [self.shown.issue(unique[issue_id], fields, expand) for issue_id in sorted(unique, key=int)]
+        return Reply({"issues": issues, "issueErrors": missing})
 
     def issue(self, request: Request) -> Reply:
-        issue = self._visible(request, request.path_params["key"])
+        issue = self.visible(request, request.path_params["key"])
         if issue is None:
             raise failure(404, "Issue does not exist or you do not have permission to see it.")
-        return Reply(self.shown(issue, _flat([request.query_params.get("fields", "*all")])))
+        fields = _flat(request.query_params.getlist("fields") or ["*all"])
+        return Reply(self.shown.issue(issue, fields, _expanded(request.query_params.get("expand"))))
 
     def _parsed(self, text: str) -> jql.Query:
         try:
@@ -175,7 +194,8 @@ class Jira(Server):
         except jql.MalformedError as error:
             raise failure(400, str(error)) from None
         indexed = jira_site.time(now - self.index_lag) if self.index_lag else "9"
-        issues = (issue for issue in self._browsable(request) if issue["fields"]["updated"] <= indexed)
+        issues = (issue for issue in self.world.alive("issue") if issue["fields"]["updated"] <= indexed)
+        issues = (issue for issue in issues if request.state.known and self.browsable(issue))
         found = [issue for issue in issues if all(test(issue) for test in tests)]
         order = query.order or (("created", True),)
         placed = [
@@ -183,23 +203,13 @@ class Jira(Server):
         ]
         return sorted(placed, key=lambda pair: pair[0])
 
-    def _browsable(self, request: Request) -> Iterator[Record]:
-        if not request.state.known:
-            return iter(())
-        hidden = self.hidden_projects
-        return (issue for issue in self.world.alive("issue") if issue["fields"]["project"]["key"] not in hidden)
+    def browsable(self, issue: Record) -> bool:
+        return "_deleted_at" not in issue and issue["fields"]["project"]["key"] not in self.hidden_projects
 
-    def _visible(self, request: Request, id_or_key: str) -> Record | None:
+    def visible(self, request: Request, id_or_key: str) -> Record | None:
         """By id, by key, or by a key that it had before it moved."""
         issue = self.world.issues.get(self.world.issue_ids.get(id_or_key.upper(), id_or_key))
-        if (
-            issue is None
-            or "_deleted_at" in issue
-            or issue["fields"]["project"]["key"] in self.hidden_projects
-            or not request.state.known
-        ):
-            return None
-        return issue
+        return issue if issue and request.state.known and self.browsable(issue) else None
 
     def _page_token(self, place: Sequence[Any], text: str) -> str:
         return base64.urlsafe_b64encode(msgspec.json.encode([self.world.now.isoformat(), text, place])).decode()
@@ -214,131 +224,14 @@ class Jira(Server):
             raise failure(400, "The provided next page token is invalid or expired.")
         return list(place)
 
-    def shown(self, issue: Record, fields: Sequence[str]) -> Record:
-        """The issue as the API gives it: timestamps in the user's zone, people and other issues in short."""
-        values = issue["fields"]
-        wanted = (
-            values.keys() if not fields or {"*all", "*navigable"} & set(fields) else [name for name in fields if name in values]
-        )
-        wanted = [name for name in wanted if f"-{name}" not in fields]
-        return {
-            **self._bare(issue, ["id", "key"]),
-            "fields": {name: self._field(name, values[name]) for name in wanted},
-        }
-
-    def _bare(self, issue: Record, fields: Sequence[str]) -> Record:
-        if "key" not in fields:
-            return {"id": issue["id"]}
-        return {
-            "expand": "renderedFields,names,schema,operations,editmeta,changelog,versionedRepresentations",
-            "id": issue["id"],
-            "self": f"{self.base_url}{_API}/issue/{issue['id']}",
-            "key": issue["key"],
-        }
-
-    def _field(self, name: str, value: Any) -> Any:
-        if value is None:
-            return None
-        if name in ("created", "updated", "resolutiondate", "statuscategorychangedate"):
-            return self._local(value)
-        if name in ("assignee", "reporter", "creator"):
-            return self.person(value)
-        if name == "project":
-            return {key: value[key] for key in ("id", "key", "name", "projectTypeKey", "simplified")} | {
-                "self": f"{self.base_url}{_API}/project/{value['id']}"
-            }
-        if name == "fixVersions":
-            return [self._version(version_id) for version_id in value]
-        if name == "parent":
-            return self._short(value["id"])
-        if name == "issuelinks":
-            return [self._link(link) for link in value]
-        if name in ("status", "priority", "issuetype", "resolution"):
-            return {"self": f"{self.base_url}{_API}/{name}/{value['id']}", **value}
-        return value
-
-    def _local(self, utc: str) -> str:
-        """2026-11-01T10:00:00.123+0100."""
-        local = datetime.strptime(utc, "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(ZoneInfo(self.time_zone))
-        return f"{local:%Y-%m-%dT%H:%M:%S}.{utc[20:23]}{local:%z}"
-
-    def person(self, user: Record) -> Record:
-        """Without the address where the person hides it."""
-        return {"self": f"{self.base_url}{_API}/user?accountId={user['accountId']}", "avatarUrls": {}, **user}
-
-    def _version(self, version_id: str) -> Record:
-        version = self.world.versions[version_id]
-        shown: Record = {key: version[key] for key in ("id", "name", "archived", "released", "releaseDate") if key in version}
-        return {"self": f"{self.base_url}{_API}/version/{version_id}", **shown}
-
-    def _short(self, issue_id: str) -> Record:
-        issue = self.world.issues[issue_id]
-        fields = {name: self._field(name, issue["fields"][name]) for name in ("summary", "status", "priority", "issuetype")}
-        return {"id": issue_id, "key": issue["key"], "self": f"{self.base_url}{_API}/issue/{issue_id}", "fields": fields}
-
-    def _link(self, link: Record) -> Record:
-        link_type = {"id": "10003", "name": "Polaris work item link", "inward": "is implemented by", "outward": "implements"}
-        return {
-            "id": link["id"],
-            "self": f"{self.base_url}{_API}/issueLink/{link['id']}",
-            "type": link_type,
-            link["direction"]: self._short(link["issue"]),
-        }
-
-    # everything else ------------------------------------------------------------------------------------------------
-
-    def projects(self, request: Request) -> Reply:
-        visible = [p for p in self.world.alive("project") if p["key"] not in self.hidden_projects and request.state.known]
-        start, size = (
-            int(request.query_params.get("startAt", 0)),
-            self.page(min(100, int(request.query_params.get("maxResults", 50)))),
-        )
-        expand = request.query_params.get("expand", "")
-        values = [self._project(project, expand) for project in sorted(visible, key=lambda p: p["key"])[start : start + size]]
-        here = f"{self.base_url}{_API}/project/search?maxResults={size}&startAt="
-        reply: Record = {
-            "self": f"{here}{start}",
-            "maxResults": size,
-            "startAt": start,
-            "total": len(visible),
-            "isLast": start + size >= len(visible),
-            "values": values,
-        }
-        if not reply["isLast"]:
-            reply["nextPage"] = f"{here}{start + size}"
-        return Reply(reply)
-
-    def _project(self, project: Record, expand: str) -> Record:
-        shown: Record = {
-            key: project[key]
-            for key in ("id", "key", "name", "projectTypeKey", "style", "simplified", "isPrivate")
-            if key in project
-        }
-        if project["archived"]:
-            shown["archived"] = True  # the vendor leaves it out of living projects
-        if "lead" in expand:
-            shown["lead"] = self.person(self.world.jira_users[project["lead"]])
-        category = {"projectCategory": project["projectCategory"]} if "projectCategory" in project else {}
-        return {
-            "expand": "description,lead,issueTypes,url,projectKeys,permissions,insight",
-            "self": f"{self.base_url}{_API}/project/{project['id']}",
-            "avatarUrls": {},
-            "uuid": f"00000000-0000-0000-0000-0000000{project['id']}",
-            "properties": {},
-            **shown,
-            **category,
-        }
-
-    def fields(self, request: Request) -> Reply:
-        shown = [{key: value for key, value in field.items() if not key.startswith("_")} for field in self.world.alive("field")]
-        return Reply([field for field in shown if request.state.known or not field["custom"]])
+    # who asks -------------------------------------------------------------------------------------------------------
 
     def myself(self, request: Request) -> Reply:
         if not request.state.known:
             raise RefusedError(401, self.error(401))
         return Reply(
             {
-                "self": f"{self.base_url}{_API}/user?accountId=712020:fullpicture",
+                "self": f"{self.base_url}{API}/user?accountId=712020:fullpicture",
                 "accountId": "712020:fullpicture",
                 "accountType": "atlassian",
                 "emailAddress": EMAIL,
@@ -353,7 +246,7 @@ class Jira(Server):
         )
 
     def server_info(self, _: Request) -> Reply:
-        now = self._local(jira_site.time(self.world.now))
+        now = self.shown.local(jira_site.time(self.world.now))
         return Reply(
             {
                 "baseUrl": self.base_url,
@@ -379,16 +272,17 @@ class Jira(Server):
                 *(f"Unrecognized permission '{key}'" for key in unknown),
                 *(() if asked else ("The 'permissions' query parameter is required.",)),
             )
+        granted = {"BROWSE_PROJECTS": request.state.known, "USER_PICKER": request.state.known and self.browses_users}
         have = {
             key: {
                 "id": str(place),
                 "key": key,
                 "name": key.replace("_", " ").title(),
-                "type": "PROJECT",
+                "type": kind,
                 "description": "",
-                "havePermission": request.state.known and key == "BROWSE_PROJECTS",
+                "havePermission": granted.get(key, False),
             }
-            for place, key in enumerate(_PERMISSIONS, 10)
+            for place, (key, kind) in enumerate(_PERMISSIONS.items(), 10)
         }
         return Reply({"permissions": {key: have[key] for key in asked}})
 
@@ -396,6 +290,11 @@ class Jira(Server):
 def _search_parameters(request: Request) -> Record:
     parameters = request.query_params
     return {**parameters, "fields": parameters.getlist("fields")}
+
+
+def _expanded(expand: str | Sequence[str] | None) -> list[str]:
+    """A list in a bulk fetch, one text with commas elsewhere."""
+    return _flat([expand] if isinstance(expand, str) else expand or ())
 
 
 def _flat(fields: Sequence[str]) -> list[str]:

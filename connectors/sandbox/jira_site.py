@@ -1,13 +1,16 @@
 """How a Jira site keeps its records: ids, keys, workflow, stamps, hard deletes and moves between projects.
 
-Here belongs what Jira does by itself when a record is made or changed. Not here: JQL, endpoints, or why it changes.
+Here belongs what Jira does by itself when a record is made or changed. Not here: what hangs on issues
+(`jira_children`), what a change leaves in the history, JQL, endpoints, or why it changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from connectors.sandbox import jira_children, jira_history
 
 if TYPE_CHECKING:
     from connectors.sandbox.world import Record, World
@@ -18,6 +21,14 @@ STORES = {  # kind → where the world keeps its records
     "version": "versions",
     "issue": "issues",
     "jira_user": "jira_users",
+    "component": "components",
+    "issue_status": "issue_statuses",
+    "issue_type": "issue_types",
+    "issue_priority": "issue_priorities",
+    "issue_resolution": "issue_resolutions",
+    "board": "boards",
+    "sprint": "sprints",
+    **jira_children.STORES,
 }
 IDS: Mapping[str, str] = {"jira_user": "accountId"}  # where a record's id is not in `id`
 
@@ -62,6 +73,15 @@ ISSUE_TYPES: dict[str, Record] = _named(
     10001, **{name: {"subtask": False, "hierarchyLevel": level} for name, level in _LEVELS.items()}
 )
 _CHOICES = {"status": STATUSES, "priority": PRIORITIES, "resolution": RESOLUTIONS, "issuetype": ISSUE_TYPES}
+_FIRST = {  # ids of what the administrators add later
+    "component": 20000,
+    "issue_status": 11000,
+    "issue_type": 11000,
+    "issue_priority": 11000,
+    "issue_resolution": 11000,
+    "board": 1,
+    "sprint": 1,
+}
 _RESOLVED_AS = {"Done": "Done", "Delivered": "Done", "Archived": "Won't Do"}
 
 
@@ -84,7 +104,20 @@ def text(*paragraphs: str) -> Record:
 def create(world: World, kind: str, at: datetime, fields: dict[str, Any]) -> Record:
     if kind == "issue":
         return _issue(world, at, fields)
-    return {"project": _project, "field": _field, "version": _version, "jira_user": _user}[kind](world, fields)
+    if kind in jira_children.STORES:
+        return jira_children.create(world, kind, time(at), fields)
+    makers = {"project": _project, "field": _field, "version": _version, "jira_user": _user}
+    return makers[kind](world, fields) if kind in makers else _numbered(world, kind, at, fields)
+
+
+def _numbered(world: World, kind: str, at: datetime, fields: dict[str, Any]) -> Record:
+    """Boards and sprints have numbers for ids; the lists that the site's administrators keep have texts."""
+    number = world.number(kind, _FIRST[kind])
+    if kind == "board":
+        return {"id": number, "type": "scrum", "isPrivate": False, "_sprints": fields.get("type", "scrum") == "scrum", **fields}
+    if kind == "sprint":
+        return {"id": number, "state": "future", "goal": "", "createdDate": at.isoformat(), **fields}
+    return {"id": str(number), "description": "", **fields}
 
 
 def _project(world: World, fields: dict[str, Any]) -> Record:
@@ -170,10 +203,14 @@ def _issue(world: World, at: datetime, fields: dict[str, Any]) -> Record:
 
 def change(world: World, kind: str, record: Record, at: datetime, fields: dict[str, Any]) -> None:
     """Issues take status, priority, resolution and type by name, people by account id, parents by issue id."""
+    if kind in jira_children.STORES:
+        jira_children.change(world, kind, record, time(at), fields)
+        return
     if kind != "issue":
         record |= fields
         return
     values = record["fields"]
+    before = dict(values)
     unknown = fields.keys() - values.keys()
     if unknown or "project" in fields:
         raise KeyError(
@@ -192,6 +229,8 @@ def change(world: World, kind: str, record: Record, at: datetime, fields: dict[s
             values[EPIC_LINK] = epic["key"] if epic and epic["fields"]["project"]["style"] == "classic" else None
         else:
             values[name] = value
+    if values["updated"]:  # that an issue was created is no change of it
+        jira_history.write(world, record, time(at), jira_history.differences(world, before, values))
     values["updated"] = time(at)
 
 
@@ -206,29 +245,77 @@ def _enter(values: Record, status: Record, at: datetime) -> None:
 
 
 def delete(world: World, kind: str, record: Record, at: datetime) -> None:
-    """Gone for good: no endpoint shows it again. Children stay without their parent, links to it go with it."""
-    if kind != "issue":
-        return
+    """Gone for good: no endpoint shows it again. What belongs to it goes with it, what points to it does so no more."""
+    if kind == "issue":
+        _delete_issue(world, record, at)
+    elif kind in jira_children.STORES:
+        jira_children.delete(world, kind, record, time(at))
+    elif kind == "project":
+        _delete_project(world, record)
+    elif kind == "board":
+        _along(record, "board", (s for s in world.alive("sprint") if s["originBoardId"] == record["id"]))
+    elif kind in _HELD_IN:
+        _take_out(world, kind, record, at)
+
+
+def undelete(world: World, kind: str, record: Record, at: datetime) -> None:  # noqa: ARG001
+    """Only projects and fields have a bin. What went with a project comes back with it, and none of it is stamped."""
+    if kind not in ("project", "field"):
+        raise ValueError(f"Jira cannot bring back a {kind}")
+    if kind == "project":
+        for child in (kind for kind in STORES if kind != "project"):
+            for each in world.store(child).values():
+                if each.get("_went_with") == f"project {record['id']}":
+                    del each["_went_with"], each["_deleted_at"]
+
+
+def _delete_issue(world: World, record: Record, at: datetime) -> None:
+    """Children stay without their parent."""
+    for link in list(jira_children.links_of(world, record["id"])):
+        world.delete("issue_link", link["id"], at=at)
     for issue in world.alive("issue"):
-        values = issue["fields"]
-        if values["parent"] and values["parent"]["id"] == record["id"]:
-            values |= {"parent": None, EPIC_LINK: None, "updated": time(at)}
-        if any(link["issue"] == record["id"] for link in values["issuelinks"]):
-            values["issuelinks"] = [link for link in values["issuelinks"] if link["issue"] != record["id"]]
-            values["updated"] = time(at)
+        parent = issue["fields"]["parent"]
+        if parent and parent["id"] == record["id"]:
+            change(world, "issue", issue, at, {"parent": None})
+    _along(record, "issue", jira_children.of_issue(world, record["id"]))
+
+
+def _delete_project(world: World, record: Record) -> None:
+    project_id = record["id"]
+    issues = [issue for issue in world.alive("issue") if issue["fields"]["project"]["id"] == project_id]
+    boards = [board for board in world.alive("board") if board["project"] == project_id]
+    numbers = {board["id"] for board in boards}
+    parts = [part for kind in ("version", "component") for part in world.alive(kind) if str(part["projectId"]) == project_id]
+    sprints = [sprint for sprint in world.alive("sprint") if sprint["originBoardId"] in numbers]
+    children = [child for issue in issues for child in jira_children.of_issue(world, issue["id"])]
+    _along(record, "project", [*issues, *boards, *parts, *sprints, *children])
+
+
+def _along(record: Record, kind: str, children: Iterable[Record]) -> None:
+    for child in list(children):
+        child |= {"_deleted_at": record["_deleted_at"], "_went_with": f"{kind} {record['id']}"}
+
+
+_HELD_IN = {"version": "fixVersions", "component": "components", "sprint": SPRINT}  # the field of issues that holds them
+
+
+def _take_out(world: World, kind: str, record: Record, at: datetime) -> None:
+    field = _HELD_IN[kind]
+    for issue in world.alive("issue"):
+        held = issue["fields"][field] or []
+        left = [each for each in held if (each["id"] if isinstance(each, dict) else each) != record["id"]]
+        if left != held:
+            change(world, "issue", issue, at, {field: left})
 
 
 def link(world: World, implementing: Record, idea: Record, at: datetime) -> None:
-    """`implementing` implements `idea`. Either side keeps the other's id; the server shows it as Jira does."""
-    new_id = str(world.number("issue link", 10200))
-    implementing["fields"]["issuelinks"].append({"id": new_id, "direction": "outwardIssue", "issue": idea["id"]})
-    idea["fields"]["issuelinks"].append({"id": new_id, "direction": "inwardIssue", "issue": implementing["id"]})
-    implementing["fields"]["updated"] = idea["fields"]["updated"] = time(at)
-    world.changed("issue")
+    """`implementing` implements `idea`."""
+    world.create("issue_link", at=at, source=implementing["id"], target=idea["id"], type="10003")
 
 
 def move(world: World, issue: Record, project: Record, at: datetime) -> None:
     """Components and versions belong to a project and are left behind; the old key still leads to the issue."""
+    before = dict(issue["fields"])
     issue["_former_keys"].append(issue["key"])
     issue["key"] = f"{project['key']}-{world.number('issues of ' + project['id'])}"
     world.issue_ids[issue["key"]] = issue["id"]
@@ -236,3 +323,6 @@ def move(world: World, issue: Record, project: Record, at: datetime) -> None:
     for child in world.alive("issue"):
         if child["fields"][EPIC_LINK] in issue["_former_keys"]:
             child["fields"][EPIC_LINK] = issue["key"]
+    moved = jira_history.item("Key", (None, issue["_former_keys"][-1]), (None, issue["key"]))
+    left = jira_history.differences(world, before, issue["fields"])
+    jira_history.write(world, issue, time(at), [moved, *left])

@@ -55,6 +55,7 @@ _VALUES: Mapping[str, Callable[[Record], Any]] = {
     "project": lambda issue: issue["fields"]["project"]["key"],
     "id": lambda issue: int(issue["id"]),
     "key": lambda issue: (issue["fields"]["project"]["key"], int(issue["key"].rpartition("-")[2])),
+    "parent": lambda issue: int(issue["fields"]["parent"]["id"]) if issue["fields"]["parent"] else None,
     "issuetype": _name("issuetype"),
     "status": _name("status"),
     "resolution": _name("resolution"),
@@ -172,8 +173,9 @@ def holds(clause: Clause, zone: tzinfo, now: datetime, id_of: Mapping[str, str])
     wanted: list[Any]
     if name in _DATED:
         wanted = [jira_site.time(_moment(text, zone, now)) for text in clause.values]
-    elif name in ("id", "key"):
-        name, wanted = "id", [int(id_of.get(text.upper(), text if text.isdigit() else "0")) for text in clause.values]
+    elif name in ("id", "key", "parent"):
+        name = "parent" if name == "parent" else "id"
+        wanted = [int(id_of.get(text.upper(), text if text.isdigit() else "0")) for text in clause.values]
     else:
         wanted = [text if name in ("project", "labels") else text.lower() for text in clause.values]
     return _comparison(clause.sign, name, wanted)

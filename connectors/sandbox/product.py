@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from connectors.sandbox import jira_site, names
+from connectors.sandbox.product_life import lived
 
 if TYPE_CHECKING:
     from connectors.sandbox.world import Record, World
@@ -57,6 +58,7 @@ _WORK_STATUSES = ("Done", "Done", "To Do", "In Progress", "Done", "In Review", "
 
 
 def product(world: World, features: int, issues: int) -> None:
+    lists(world)
     people = list(world.jira_users)
     for field_id, (name, issue_type) in _SYSTEM_FIELDS.items():
         world.create("field", id=field_id, name=name, schema={"type": issue_type, "system": field_id})
@@ -72,6 +74,8 @@ def product(world: World, features: int, issues: int) -> None:
         project["components"] = [
             {"id": f"{project['id']}{place}", "name": component} for place, component in enumerate(components)
         ]
+        for component in project["components"]:
+            world.create("component", projectId=int(project["id"]), **component)
         for minor, days in enumerate((-200, -110, -30, 45, 120)):
             released = days < 0
             world.create(
@@ -85,6 +89,20 @@ def product(world: World, features: int, issues: int) -> None:
         feature(world, number)
     for number in range(issues):
         work(world, number)
+    lived(world)
+
+
+def lists(world: World) -> None:
+    """What administrators keep: statuses, types, priorities, resolutions."""
+    kinds = {
+        "issue_status": jira_site.STATUSES,
+        "issue_type": jira_site.ISSUE_TYPES,
+        "issue_priority": jira_site.PRIORITIES,
+        "issue_resolution": jira_site.RESOLUTIONS,
+    }
+    for kind, records in kinds.items():
+        for record in records.values():
+            world.create(kind, **record)
 
 
 def feature(world: World, number: int) -> Record:

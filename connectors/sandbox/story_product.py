@@ -1,6 +1,7 @@
-"""What happens in the product's projects by itself: issues are written, moved on, reopened, moved, deleted.
+"""What happens to the product's issues by itself: they are written, moved on, reopened, moved, deleted.
 
-Here belong the events and how often they come. Not here: how a record is stamped, or the first day.
+Here belong the events and how often they come. Not here: what hangs on issues and goes on around them
+(`story_projects`), how a record is stamped, or the first day.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from connectors.sandbox import names
+from connectors.sandbox import names, story_projects
 from connectors.sandbox.jira_site import STATUSES
 
 if TYPE_CHECKING:
@@ -78,5 +79,5 @@ def _project_is_renamed(world: World) -> None:
 
 RATES: dict[Callable[[World], None], float] = {  # times a day in a world of the demo's size
     _issue_is_written: 2, _issue_moves_on: 3, _issue_is_edited: 2, _issue_is_reopened: 0.2,
-    _issue_changes_project: 0.2, _issue_is_deleted: 0.25, _project_is_renamed: 0.08,
+    _issue_changes_project: 0.2, _issue_is_deleted: 0.25, _project_is_renamed: 0.08, **story_projects.RATES,
 }  # fmt: skip

@@ -146,8 +146,8 @@ def test_a_link_between_issues_shows_on_both_sides(site: Running, ask: Asker) ->
 
     doing, idea = list(site.world.issues.values())[:2]
     jira_site.link(site.world, doing, idea, site.world.now)
-    outward = ask.get(f"{API}/issue/{doing['key']}").json()["fields"]["issuelinks"][0]["outwardIssue"]
-    inward = ask.get(f"{API}/issue/{idea['key']}").json()["fields"]["issuelinks"][0]["inwardIssue"]
+    outward = ask.get(f"{API}/issue/{doing['key']}").json()["fields"]["issuelinks"][-1]["outwardIssue"]
+    inward = ask.get(f"{API}/issue/{idea['key']}").json()["fields"]["issuelinks"][-1]["inwardIssue"]
     assert (outward["id"], inward["id"]) == (idea["id"], doing["id"])
 
 
