@@ -195,7 +195,25 @@ class Zendesk(ToolSection):
         return {"jira_integration": self.jira_integration}
 
 
-TOOLS: Mapping[str, type[ToolSection]] = {section.tool: section for section in (Salesforce, Jira, Zendesk)}
+class Pendo(ToolSection):
+    tool = "pendo"
+    label = "Pendo"
+    ways = (("PENDO_URL", "PENDO_INTEGRATION_KEY"),)
+
+    anonymous: bool = Field(default=False, description="Whether to read visitors without a name, who may be very many")
+    first_days: Count = Field(default=90, description="How many days back the first read of events begins, if not by since")
+
+    @classmethod
+    def connector_class(cls) -> type[Any]:
+        from connectors.pendo import Pendo
+
+        return Pendo
+
+    def arguments(self) -> dict[str, Any]:
+        return {"anonymous": self.anonymous, "first_days": self.first_days}
+
+
+TOOLS: Mapping[str, type[ToolSection]] = {section.tool: section for section in (Salesforce, Jira, Zendesk, Pendo)}
 
 
 class Night(Section):
@@ -251,6 +269,7 @@ class Config(Section):
     salesforce: Salesforce = Salesforce()
     jira: Jira = Jira()
     zendesk: Zendesk = Zendesk()
+    pendo: Pendo = Pendo()
     customers: Customers = Customers()
     features: Features = Features()
     escalations: Escalations = Escalations()

@@ -1,0 +1,432 @@
+"""How Pendo is read: snapshots of who and what there is, and events by the day, through its aggregation endpoint.
+
+Here belong Pendo's addresses, pipelines and ways of marking time. Not here: its columns, which are data, which days have
+to be read anew (`pendo_days`), or any HTTP.
+
+Requests, in every run: one for features, for pages, and for guides with their polls; two for metadata; for accounts and
+for visitors one for each 100,000 records and one for what is left. For each kind of events one that asks how many there
+are on each day, and one for every 30 days (or 100,000 rows) that are read: in a usual night the last two or three days.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property, partial
+from typing import Any, TypeVar
+
+import msgspec
+import pyarrow as pa
+from msgspec import Raw
+from requests import Response, Session
+
+from connectors import rows
+from connectors.auth import Key, secret
+from connectors.base import Batch, Choices, Count, Cursor, Estimate, Finding, Present, Read, SourceError, Span, Stream
+from connectors.columns import streams
+from connectors.http import VERDICTS, Gate, HttpConnector, Patience, Site, Verdict
+from connectors.pendo_days import EAST, Days, Stretch
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MOST = 100_000  # rows of one reply: 50 MB or so. Pendo would give up to 4 GB
+_TOO_LARGE = "Pendo does not give so much at once"
+_TOO_MUCH = Verdict(False, _TOO_LARGE)  # too many bytes, or too many minutes
+_VERDICTS: Mapping[int | str, Verdict] = {
+    **VERDICTS,
+    403: Verdict(False, "the key is refused, or may not read this. Set {login} to a key that is valid and may"),
+    408: _TOO_MUCH,
+    413: _TOO_MUCH,
+    504: _TOO_MUCH,
+    "too large": _TOO_MUCH,
+}
+_STREAMS = streams("pendo")
+_LISTS = ("features", "pages", "guides")
+_EVENTS = tuple(name for name, stream in _STREAMS.items() if stream.write == "replace_window")
+_ALL_APPS = {"appId": 'expandAppIds("*")'}  # unasked, Pendo shows the first application only
+_FIGURES = ("num_events", "num_minutes")  # what may grow while a row stays the same
+_DAY = 86_400_000  # milliseconds
+_REPLY_SECONDS = 2.0  # what an aggregation takes, more or less; Pendo states no limit that would matter
+
+
+class _Reply(msgspec.Struct):
+    results: Raw = Raw(b"null")
+
+
+class _Number(msgspec.Struct):
+    count: int
+
+
+class _Sum(msgspec.Struct):
+    day: float
+    rows: int
+    uses: float = 0
+
+
+class _Guide(msgspec.Struct):
+    id: Raw = Raw(b"null")
+    polls: list[dict[str, Raw]] | None = None
+
+
+class Pendo(HttpConnector):
+    """One Pendo subscription, asked with an integration key. `anonymous`: whether to read visitors whom the application
+    does not name, and what they do. `first_days`: how far back a first read of events goes, unless a date is chosen."""
+
+    tool = "pendo"
+    reads = tuple(
+        Read(name, (stream, _STREAMS["polls"]) if name == "guides" else (stream,))
+        for name, stream in _STREAMS.items()
+        if name != "polls"
+    )
+
+    def __init__(
+        self,
+        url: str,
+        integration_key: str,
+        *,
+        choices: Choices | None = None,
+        anonymous: bool = False,
+        first_days: int = 90,
+        patience: Patience | None = None,
+    ) -> None:
+        site = Site("Pendo", url, "PENDO_URL", "PENDO_INTEGRATION_KEY")
+        login = Key("x-pendo-integration-key", secret("PENDO_INTEGRATION_KEY", integration_key))
+        self.gate = Gate(site, login, patience=patience, verdicts=_VERDICTS)
+        self._choices = choices or Choices()
+        self._anonymous = anonymous
+        self._first_days = first_days
+        self._most = MOST
+        self._decoders = {name: _decoder(stream, self._choices) for name, stream in _STREAMS.items()}
+
+    def batches(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
+        if read.name in _EVENTS:
+            return self._events(read.streams[0], cursor)
+        if read.name == "metadata":
+            return self._metadata()
+        if read.name in _LISTS:
+            return self._list(read)
+        return self._people(read.streams[0])
+
+    def at(self, read: Read, moment: datetime) -> Cursor | None:
+        return Days(Days.before(moment)).cursor() if read.name in _EVENTS else None
+
+    def opened(self, stream: Stream, records: bytes) -> Batch:
+        page = self._decoders[stream.name].page(records)
+        return Batch({}, {stream.name: page.table}, page.rejects)
+
+    def check(self) -> Iterator[Finding]:
+        """The key once, then what each of three permissions lets it read."""
+        login = self.tried("login", lambda: self._shown(self._get("/api/v1/metadata/schema/account")))
+        yield login
+        if login.ok:
+            yield Finding("metadata", True, "can be read")
+            aggregated = self.tried("aggregation", lambda: f"can be read: {self._counted('accounts', None)} accounts")
+            for name in ("accounts", "visitors", *_EVENTS):
+                yield replace(aggregated, subject=name)
+            for name in _LISTS:
+                yield self.tried(name, partial(self._listable, name))
+
+    def estimate(self, reads: tuple[Read, ...]) -> Iterator[Estimate]:
+        for read in reads:
+            if read.name in _EVENTS:
+                days = self._days(read.streams[0], None)
+                records, requests = days.total, 1 + sum(1 for stretch in days.stretches(self._most) if stretch.rows)
+            elif read.name == "metadata":
+                records, requests = 0, 2
+            else:
+                scope = None if read.name in ("accounts", "visitors") else _ALL_APPS
+                records = self._counted(read.name, scope)
+                requests = 1 if read.name in _LISTS else records // self._most + 1
+            yield Estimate(read.name, records, requests, requests * _REPLY_SECONDS)
+
+    # asking ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _session(self) -> Session:
+        return self.gate.session()
+
+    def _get(self, path: str) -> Response:
+        return self._session.get(self.gate.site.url + path)
+
+    def _aggregated(self, source: Mapping[str, Any], *steps: Mapping[str, Any]) -> Response:
+        body = {"response": {"mimeType": "application/json"}, "request": {"pipeline": [{"source": source}, *steps]}}
+        return self._session.post(f"{self.gate.site.url}/api/v1/aggregation", json=body)
+
+    def _known(self, who: str) -> tuple[Mapping[str, Any], ...]:
+        """The step that leaves the anonymous out, who can be many times as many."""
+        return () if self._anonymous else ({"identified": who},)
+
+    def _counted(self, source: str, scope: Mapping[str, Any] | None) -> int:
+        who = {"accounts": "accountId", "visitors": "visitorId"}.get(source)
+        response = self._aggregated({source: scope}, *(self._known(who) if who else ()), {"count": None})
+        return sum(each.count for each in self._results(response, _Number))
+
+    def _results(self, response: Response, shape: type[T]) -> list[T]:
+        try:
+            return msgspec.json.decode(self.decoded(response, _Reply).results, type=list[shape] | None) or []  # type: ignore[valid-type]
+        except msgspec.ValidationError as error:
+            raise self.surprise(response, str(error)) from None
+
+    def _page(self, name: str, records: bytes | Raw, response: Response) -> rows.Page:
+        try:
+            return self._decoders[name].page(records if bytes(records) != b"null" else b"[]")
+        except msgspec.DecodeError:
+            raise self.surprise(response, f"no list of {name}") from None
+
+    def _pages(self, name: str, source: Mapping[str, Any], who: str, *steps: Mapping[str, Any]) -> Iterator[rows.Page]:
+        """All rows of a pipeline, by rising id, so many at a time. The last id of a full reply, which may have more rows
+        than were given, comes again with the next."""
+        after, most = None, self._most
+        while True:
+            further = ({"filter": f"{who} > {_quoted(after)}"},) if after else ()
+            response = self._aggregated(source, *steps, *further, {"sort": [who]}, {"limit": most})
+            results = self._results(response, Raw)
+            ids = [_id(record, who) for record in results]
+            last = max(ids, default="")
+            if len(results) < most:
+                yield self._page(name, _joined(results), response)
+                return
+            whole = [record for record, each in zip(results, ids, strict=True) if each < last]
+            if not whole:
+                raise self.surprise(response, f"more than {most} rows for one {who}")
+            yield self._page(name, _joined(whole), response)
+            after = max(each for each in ids if each < last)
+
+    def _within_bounds(self, name: str, source: Mapping[str, Any], who: str) -> Iterator[rows.Page]:
+        """Half as many rows at a time, from the beginning, whenever Pendo says that it were too many."""
+        while True:
+            try:
+                yield from self._pages(name, source, who, *self._known(who))
+                return
+            except SourceError as error:
+                self._ask_for_less(error, self._most)
+
+    def _ask_for_less(self, error: SourceError, than: int) -> None:
+        if _TOO_LARGE not in str(error) or than < 2:
+            raise error
+        self._most = min(self._most, than) // 2
+        log.info("Pendo: asking for %d rows at a time from now on", self._most)
+
+    # snapshots ------------------------------------------------------------------------------------------------------
+
+    def _people(self, stream: Stream) -> Iterator[Batch]:
+        """Accounts or visitors, all of them. What comes twice, since a reply was too large, is the same."""
+        (key,) = stream.key
+        who = next(column.source for column in stream.columns if column.name == key)
+        pages = self._within_bounds(stream.name, {stream.source: None}, who)
+        page = next(pages)
+        seen = page.table[key].chunks
+        for following in pages:
+            yield Batch({}, {stream.name: page.table}, page.rejects)
+            page = following
+            seen += page.table[key].chunks
+        present = {stream.name: Present(rows.keys(stream, {key: pa.chunked_array(seen, pa.string())}))}
+        yield Batch({}, {stream.name: page.table}, page.rejects, present, covered_until=self.gate.clock)
+
+    def _list(self, read: Read) -> Iterator[Batch]:
+        response = self._get(f"/api/v1/{read.streams[0].source}?expand=*")
+        content = {stream.name: response.content for stream in read.streams}
+        if "polls" in content:
+            content["polls"] = self._polls(response)
+        yield self._snapshot(read, {name: self._page(name, each, response) for name, each in content.items()})
+
+    def _polls(self, response: Response) -> bytes:
+        """The questions of all guides, each with the guide's id."""
+        guides = self.decoded(response, list[_Guide])
+        return msgspec.json.encode([{"guideId": guide.id, **poll} for guide in guides for poll in guide.polls or ()])
+
+    def _metadata(self) -> Iterator[Batch]:
+        fields: list[dict[str, Any]] = []
+        for kind in ("visitor", "account"):
+            response = self._get(f"/api/v1/metadata/schema/{kind}")
+            for group, names in self.decoded(response, dict[str, dict[str, dict[str, Any]]]).items():
+                for name, about in names.items():
+                    said = {key[:1].lower() + key[1:]: value for key, value in about.items()}
+                    fields.append({**said, "kind": kind, "group": group, "name": name})
+        stream = _STREAMS["metadata"]
+        page = self._page("metadata", msgspec.json.encode(fields), response)
+        yield self._snapshot(Read("metadata", (stream,)), {"metadata": page})
+
+    def _snapshot(self, read: Read, pages: Mapping[str, rows.Page]) -> Batch:
+        present = {
+            stream.name: Present(rows.keys(stream, {name: pages[stream.name].table[name] for name in stream.key}))
+            for stream in read.streams
+        }
+        rejects = tuple(reject for page in pages.values() for reject in page.rejects)
+        return Batch({}, {n: p.table for n, p in pages.items()}, rejects, present, covered_until=self.gate.clock)
+
+    # events ---------------------------------------------------------------------------------------------------------
+
+    def _events(self, stream: Stream, cursor: Cursor | None) -> Iterator[Batch]:
+        """The days that may still change, and those that are not any more what they were: somebody tagged a feature, who
+        then has a history, or had a visitor forgotten."""
+        days = self._days(stream, cursor)
+        until = self.gate.clock
+        while stretch := next(days.stretches(self._most), None):
+            yield from self._stretch(stream, days, stretch)
+        counted = Count(days.settled_rows, _placed_by(stream), _edge(stream, days.open_from), _edge(stream, days.first))
+        yield Batch(days.done(), counted={stream.name: counted}, covered_until=until)
+
+    def _days(self, stream: Stream, cursor: Cursor | None) -> Days:
+        """What Pendo has on each day, beside what was read of it."""
+        known = Days.of(cursor)
+        since = self._choices.since
+        first = known.first if known else since.date() if since else None
+        if first:
+            series = _series(stream, _start(stream, first), Days.asked(first, self.gate.clock))
+        else:  # by Pendo's own clock, which nobody knows before its first reply; a day more, since the first may be cut
+            series = _series(stream, f"now() - {self._first_days + 1} * {_DAY}", self._first_days + 3)
+        single = ({"eval": {"day": f"browserTime - browserTime % {_DAY}"}},) if _is_single(stream) else ()
+        figures = {"rows": {"count": None}, **({} if single else {"uses": {"sum": "numEvents"}})}
+        group = {"group": {"group": ["day"], "fields": figures}}
+        source = {stream.source: _ALL_APPS, "timeSeries": series}
+        response = self._aggregated(source, *self._known("visitorId"), *single, group)
+        there = {_day(each.day): (each.rows, int(each.uses)) for each in self._results(response, _Sum)}
+        days = known or Days(first or (self.gate.clock - timedelta(days=self._first_days)).date())
+        return days.beside(there, self.gate.clock, late_by=timedelta(hours=8 if single else 18))
+
+    def _stretch(self, stream: Stream, days: Days, stretch: Stretch) -> Iterator[Batch]:
+        """Some days in a row, which replace what was known of them."""
+        figures: dict[str, tuple[date, int]] = {}
+        try:
+            for page in self._pages_of(stream, stretch):
+                figures |= _figures(stream, page.table)
+                yield Batch(days.cursor(), {stream.name: page.table}, page.rejects)
+        except SourceError as error:
+            self._ask_for_less(error, stretch.rows)
+            return  # what has come is right, and comes again
+        found: dict[date, tuple[int, int]] = {}
+        for day, uses in figures.values():
+            number, total = found.get(day, (0, 0))
+            found[day] = number + 1, total + uses
+        days.settle(stretch, found)
+        span = Span(_placed_by(stream), _edge(stream, stretch.first), _edge(stream, stretch.end))
+        present = {stream.name: Present(rows.keys(stream, {"id": list(figures)}), span=span)}
+        yield Batch(days.cursor(), present=present)
+
+    def _pages_of(self, stream: Stream, stretch: Stretch) -> Iterator[rows.Page]:
+        if not stretch.rows:
+            return
+        source = {stream.source: _ALL_APPS, "timeSeries": _series(stream, _start(stream, stretch.first), stretch.days)}
+        if stretch.rows > self._most:  # of one day
+            yield from self._pages(stream.name, source, "visitorId", *self._known("visitorId"))
+            return
+        response = self._aggregated(source, *self._known("visitorId"))
+        yield self._page(stream.name, self.decoded(response, _Reply).results, response)
+
+    def _shown(self, response: Response) -> str:
+        return f"works, for {len(self.decoded(response, dict[str, Any]))} groups of fields"
+
+    def _listable(self, name: str) -> str:
+        self._get(f"/api/v1/{_STREAMS[name].source}")
+        return "can be read"
+
+
+def _is_single(stream: Stream) -> bool:
+    """Whether each event is a row; the others are added up by day."""
+    return _placed_by(stream) == "browser_time"
+
+
+def _placed_by(stream: Stream) -> str:
+    return "day" if any(column.name == "day" for column in stream.columns) else "browser_time"
+
+
+def _edge(stream: Stream, day: date) -> date | datetime:
+    """Where a day begins, in the column that places the stream's rows."""
+    return datetime.combine(day, time(), UTC) if _is_single(stream) else day
+
+
+def _series(stream: Stream, first: int | str, days: int) -> dict[str, Any]:
+    """Single events are asked for by the hour, so that days can be UTC's. The others Pendo adds up itself, by days of
+    the subscription's time zone."""
+    if _is_single(stream):
+        return {"period": "hourRange", "first": first, "count": 24 * days}
+    return {"period": "dayRange", "first": first, "count": days}
+
+
+def _start(stream: Stream, day: date) -> int:
+    """A moment of the day. Pendo does not tell the subscription's time zone; half past ten in UTC is on the same date
+    in all those that there can be, from Hawaii's to New Zealand's."""
+    at = time() if _is_single(stream) else time(10, 30)
+    return int(datetime.combine(day, at, UTC).timestamp()) * 1000
+
+
+def _day(start: float) -> date:
+    """The date of a day that begins at this moment, whatever the zone it is cut in."""
+    return (datetime.fromtimestamp(start / 1000, UTC) + EAST).date()
+
+
+def _quoted(text: str) -> str:
+    return msgspec.json.encode(text).decode()
+
+
+def _joined(records: list[Raw]) -> bytes:
+    return b"[" + b",".join(records) + b"]"
+
+
+def _id(record: Raw, who: str) -> str:
+    try:
+        return str(msgspec.json.decode(msgspec.json.decode(record, type=dict[str, Raw])[who]) or "")
+    except (msgspec.ValidationError, KeyError):
+        return ""
+
+
+def _figures(stream: Stream, table: pa.Table) -> dict[str, tuple[date, int]]:
+    """By id, since a row may come twice: its day, and how often something was used."""
+    days = table[_placed_by(stream)].cast(pa.date32()).to_pylist()
+    uses = [0] * len(table) if _is_single(stream) else [each or 0 for each in table["num_events"].to_pylist()]
+    return dict(zip(table["id"].to_pylist(), zip(days, uses, strict=True), strict=True))
+
+
+def _decoder(stream: Stream, choices: Choices) -> rows.Decoder:
+    without = choices.without.get(stream.name, frozenset())
+    values: dict[str, Any] = {column.name: _timestamp for column in stream.columns if column.type == "timestamp"}
+    mapped = choices.fields.get(stream.name, {})
+    sources = {column: f"metadata.{path.removeprefix('metadata.')}" for column, path in mapped.items()}
+    if stream.name not in _EVENTS:
+        return rows.Decoder(stream, sources=sources, values=values, without=without)
+    # An id is made of what tells rows apart, wanted or not; then what is not wanted goes.
+    columns = [column for column in stream.columns if column.name not in ("id", _placed_by(stream), *_FIGURES)]
+    blank = [column.name for column in columns if without & {column.name, column.source}]
+    drop = without - {name for column in stream.columns for name in (column.name, column.source)}
+    values |= {"day": _date} if _placed_by(stream) == "day" else {}
+    return rows.Decoder(stream, values=values, drop=drop, finish=partial(_identified, stream, blank))
+
+
+def _identified(stream: Stream, blank: Sequence[str], table: pa.Table) -> pa.Table:
+    names = [column.name for column in stream.columns if column.name not in ("id", *_FIGURES)]
+    told = zip(*(_stable(table[name]).to_pylist() for name in names), strict=True)
+    ids = [hashlib.sha256(repr(each).encode()).hexdigest()[:32] for each in told]
+    table = table.set_column(table.column_names.index("id"), "id", pa.array(ids, pa.string()))
+    for name in blank:
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, pa.nulls(len(table), table.schema.field(name).type))
+    return table
+
+
+def _stable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Moments as numbers: how they are written may change with the library."""
+    return column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+
+
+def _timestamp(stamp: Any) -> str | None:
+    """Pendo counts milliseconds since 1970; 0 is never."""
+    return _moment(stamp).isoformat() if stamp != 0 else None
+
+
+def _date(start: Any) -> str:
+    return (_moment(start) + EAST).date().isoformat()
+
+
+def _moment(stamp: Any) -> datetime:
+    if isinstance(stamp, bool) or not isinstance(stamp, int | float):
+        raise rows.Misfit("is no number of milliseconds since 1970")
+    try:
+        return datetime.fromtimestamp(stamp / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise rows.Misfit("is no moment between the years 1 and 9999") from None
