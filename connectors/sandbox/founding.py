@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from connectors.sandbox import jira_site
+from connectors.sandbox import desk_settings, jira_site
 from connectors.sandbox.colleagues import colleagues
 from connectors.sandbox.customers import HISTORIES, customer
 from connectors.sandbox.product import product
@@ -44,12 +44,14 @@ class Size:
 
 def found(world: World, size: str | int) -> None:
     wanted = Size.of(size)
+    desk_settings.settings(world, wanted)
     colleagues(world, wanted.colleagues)
     product(world, wanted.features, wanted.issues)
     for number in range(wanted.accounts):
         customer(world, history=HISTORIES[number % len(HISTORIES)])
     asked_by(world)
     tickets(world, wanted.tickets)
+    desk_settings.publications(world, wanted)
     sales(world)
     usage(world)
 

@@ -155,6 +155,11 @@ class RateLimit:
     def remaining(self) -> int:
         return max(0, self.shown - len(self._spent))
 
+    @property
+    def resets(self) -> int:
+        """Full seconds until the oldest request counts no more."""
+        return int(self._spent[0] + self.seconds - time.monotonic()) + 1 if self._spent else 0
+
 
 class Server(ABC):
     """One vendor's API over the world. `base_url` is set once the port is known."""

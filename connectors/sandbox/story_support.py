@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from connectors.sandbox import colleagues, customers, names, zendesk_desk
+from connectors.sandbox import colleagues, customers, names, story_desk, zendesk_desk
 
 if TYPE_CHECKING:
     from connectors.sandbox.world import World
@@ -125,5 +125,5 @@ RATES: dict[Callable[[World], None], float] = {  # times a day in a world of the
     _ticket_comes_in: 5, _ticket_is_worked_on: 6, _ticket_waits: 1, _ticket_is_reopened: 0.5, _ticket_is_deleted: 0.4,
     _ticket_is_touched: 3, _link_is_made: 1, _link_is_removed: 0.3, _person_writes_first: 0.6,
     _people_are_merged: 0.15, _person_is_deleted: 0.1, _organization_is_renamed: 0.15, _organization_is_deleted: 0.08,
-    _organization_gets_its_id: 0.2,
+    _organization_gets_its_id: 0.2, **story_desk.RATES,
 }  # fmt: skip

@@ -9,6 +9,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from connectors.sandbox import desk_history, desk_settings
+from connectors.sandbox.desk_history import time as time
+from connectors.sandbox.desk_settings import AREA_FIELD as AREA_FIELD
+from connectors.sandbox.desk_settings import BRAND as BRAND
+from connectors.sandbox.desk_settings import FORM as FORM
+from connectors.sandbox.desk_settings import SEVERITY_FIELD as SEVERITY_FIELD
+
 if TYPE_CHECKING:
     from connectors.sandbox.world import Record, World
 
@@ -18,6 +25,8 @@ STORES = {  # kind → where the world keeps its records
     "organization": "organizations",
     "jira_link": "jira_links",
     "group": "groups",
+    **desk_history.STORES,
+    **desk_settings.STORES,
 }
 IDS: Mapping[str, str] = {}  # where a record's id is not in `id`
 
@@ -30,18 +39,19 @@ STATUS_IDS = {
     "closed": 21005,
     "deleted": 21005,
 }
-AREA_FIELD, SEVERITY_FIELD = 22000001, 22000002
-BRAND, FORM = 23000001, 24000001
 OPEN = ("new", "open", "pending", "hold")
 
 
+_STAMPS = {"ticket": "generated_timestamp", "ticket_audit": "created_at", "ticket_metric_event": "_changed"}
+_BY_TIME = ("zendesk_user", "organization", "article")
+
+
 def stamp(kind: str, record: Record) -> int | str:
-    value: int | str = record["generated_timestamp"] if kind == "ticket" else record["updated_at"]
-    return int(record["id"]) if kind == "jira_link" else value
-
-
-def time(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    """What a kind is exported or listed by: its time, or its id."""
+    if kind in _STAMPS or kind in _BY_TIME:
+        value: int | str = record[_STAMPS.get(kind, "updated_at")]
+        return value
+    return str(record["id"]) if kind == "integration_link" else int(record["id"])
 
 
 def moment(text: str) -> datetime:
@@ -49,14 +59,32 @@ def moment(text: str) -> datetime:
 
 
 def create(world: World, kind: str, at: datetime, fields: dict[str, Any]) -> Record:
+    if kind in desk_settings.STORES:
+        return desk_settings.create(world, kind, at, fields)
     make = {
         "ticket": _ticket,
         "zendesk_user": _user,
         "organization": _organization,
         "jira_link": _jira_link,
         "group": _group,
+        "ticket_comment": _comment,
+        "ticket_metric_event": desk_history.metric_event,
     }[kind]
     return make(world, at, fields)
+
+
+def _comment(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+    """Takes ticket_id, body and, unless the requester writes it for all to read, author_id and public."""
+    ticket = world.tickets[fields["ticket_id"]]
+    author: int = fields["author_id"] if "author_id" in fields else ticket["requester_id"]
+    _stamp(world, ticket, at)
+    ticket["metric_set"] |= {"latest_comment_added_at": time(at), "updated_at": time(at)}
+    return desk_history.say(world, ticket, at, author, fields["body"], public=fields.get("public", True))
+
+
+def _stamp(world: World, ticket: Record, at: datetime) -> None:
+    ticket |= {"updated_at": time(at), "generated_timestamp": int(at.timestamp())}
+    world.changed("ticket")
 
 
 def _ticket(world: World, at: datetime, fields: dict[str, Any]) -> Record:
@@ -102,7 +130,9 @@ def _ticket(world: World, at: datetime, fields: dict[str, Any]) -> Record:
         "from_messaging_channel": False,
         "metric_set": _metrics(new_id, at),
     }
-    change(world, "ticket", record, at, fields)
+    _apply(record, at, fields)
+    desk_history.born(world, record, at)
+    desk_history.rated(world, record, at)
     return record
 
 
@@ -134,6 +164,12 @@ def _metrics(ticket_id: int, at: datetime) -> Record:
 
 
 def _user(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+    user = _person(world, at, fields)
+    desk_settings.belong(world, user, at)
+    return user
+
+
+def _person(world: World, at: datetime, fields: dict[str, Any]) -> Record:
     return {
         "id": world.number("zendesk_user", 1900000000001),
         "name": None,
@@ -215,18 +251,36 @@ def _group(world: World, at: datetime, fields: dict[str, Any]) -> Record:
     return {"id": new_id, **flags, "created_at": time(at), "updated_at": time(at), **fields}
 
 
-def change(_: World, kind: str, record: Record, at: datetime, fields: dict[str, Any]) -> None:
+def change(world: World, kind: str, record: Record, at: datetime, fields: dict[str, Any]) -> None:
     unknown = fields.keys() - record.keys()
     if unknown:
         raise KeyError(f"{kind} has no field {', '.join(sorted(unknown))}")
-    if kind == "ticket":
-        _work_on(record, fields, at)
-    record |= fields
-    record["updated_at"] = time(at)
-    if kind == "ticket":
-        record["raw_subject"] = record["subject"]
-        record["custom_status_id"] = STATUS_IDS[record["status"]]
-        record["generated_timestamp"] = int(at.timestamp())
+    if kind == "ticket_comment":
+        desk_history.revise(world, record, at, fields)
+        _stamp(world, world.tickets[record["_ticket_id"]], at)
+    elif kind in desk_settings.STORES:
+        desk_settings.change(kind, record, at, fields)
+    elif kind == "ticket":
+        before = desk_history.values(record)
+        _apply(record, at, fields)
+        desk_history.changed(world, record, before, at)
+        if "satisfaction_rating" in fields:
+            desk_history.rated(world, record, at)
+    else:
+        record |= fields
+        record["updated_at"] = time(at)
+        if kind == "zendesk_user":
+            desk_settings.belong(world, record, at)
+
+
+def _apply(ticket: Record, at: datetime, fields: dict[str, Any]) -> None:
+    unknown = fields.keys() - ticket.keys()
+    if unknown:
+        raise KeyError(f"ticket has no field {', '.join(sorted(unknown))}")
+    _work_on(ticket, fields, at)
+    ticket |= fields
+    ticket |= {"updated_at": time(at), "generated_timestamp": int(at.timestamp())}
+    ticket |= {"raw_subject": ticket["subject"], "custom_status_id": STATUS_IDS[ticket["status"]]}
 
 
 def _work_on(ticket: Record, fields: dict[str, Any], at: datetime) -> None:
@@ -258,29 +312,45 @@ def _work_on(ticket: Record, fields: dict[str, Any], at: datetime) -> None:
 
 
 def delete(world: World, kind: str, record: Record, at: datetime) -> None:
-    """Tickets, users and organizations stay visible in the exports, marked; links just vanish."""
-    if kind == "jira_link":
-        return
-    record["updated_at"] = time(at)
-    if kind == "ticket":
-        record |= {
-            "status": "deleted",
-            "custom_status_id": STATUS_IDS["deleted"],
-            "generated_timestamp": int(at.timestamp()),
-        }
+    """Tickets, users and organizations stay visible in the exports, marked; what is only listed just vanishes."""
+    if kind in desk_settings.STORES:
+        desk_settings.delete(world, kind, record, at)
+    elif kind == "ticket":
+        record["_status"] = record["status"]
+        _set_status(world, record, "deleted", at)
+        desk_history.gone(world, record, at)
     elif kind == "zendesk_user":
-        record["active"] = False
+        record |= {"updated_at": time(at), "active": False}
+        desk_settings.belong(world, record, at)
     elif kind == "organization":
-        record["deleted_at"] = time(at)
+        record |= {"updated_at": time(at), "deleted_at": time(at)}
         for member_kind in ("zendesk_user", "ticket"):
             for member in [member for member in world.alive(member_kind) if member["organization_id"] == record["id"]]:
                 world.change(member_kind, member["id"], at=at, organization_id=None)
+        for other in [each for each in world.alive("organization_membership") if each["organization_id"] == record["id"]]:
+            world.delete("organization_membership", other["id"], at=at)
     elif kind == "group":
-        record["deleted"] = True
+        record |= {"updated_at": time(at), "deleted": True}
+
+
+def undelete(world: World, kind: str, record: Record, at: datetime) -> None:
+    """Only tickets come back, within thirty days."""
+    if kind != "ticket" or record["subject"] == "SCRUBBED":
+        raise KeyError(f"{kind} does not come back")
+    _set_status(world, record, record.pop("_status"), at)
+    desk_history.back(world, record, at)
+
+
+def _set_status(world: World, ticket: Record, status: str, at: datetime) -> None:
+    """As Zendesk does by itself, without an effect on the ticket's figures."""
+    before = desk_history.values(ticket)
+    ticket |= {"status": status, "custom_status_id": STATUS_IDS[status]}
+    ticket |= {"updated_at": time(at), "generated_timestamp": int(at.timestamp())}
+    desk_history.changed(world, ticket, before, at)
 
 
 def scrub(ticket: Record, at: datetime) -> None:
-    """Thirty days after a ticket's deletion Zendesk wipes what people wrote."""
+    """Thirty days after a ticket's deletion Zendesk wipes what people wrote, and forgets its history."""
     ticket |= {"subject": "SCRUBBED", "raw_subject": "SCRUBBED", "description": "SCRUBBED", "tags": []}
     ticket["generated_timestamp"] = int(at.timestamp())
 
@@ -290,3 +360,4 @@ def merge_users(world: World, loser: Record, winner: Record, at: datetime) -> No
         world.change("ticket", ticket["id"], at=at, requester_id=winner["id"])
     loser |= {"active": False, "email": None, "_deleted_at": at.isoformat(), "_merged_into": winner["id"]}
     loser["updated_at"] = winner["updated_at"] = time(at)
+    desk_settings.belong(world, loser, at)

@@ -60,7 +60,7 @@ def test_two_weeks_touch_records_of_every_kind_that_moves() -> None:
     before = {kind: {key: msgspec.json.encode(record) for key, record in world.store(kind).items()} for kind in STORES}
     world.advance(14)
     for kind in STORES:
-        if kind in ("field", "group", "version", "jira_user"):
+        if kind in ("field", "group", "version", "jira_user", "ticket_audit"):
             continue
         now = {key: msgspec.json.encode(record) for key, record in world.store(kind).items()}
         assert any(now[key] != was for key, was in before[kind].items()), f"no {kind} changed"
