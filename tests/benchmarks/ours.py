@@ -1,0 +1,56 @@
+"""One read of one of our connectors into a fresh DuckDB file, by the calls that the jobs make, without Dagster.
+
+Here belongs our side of the benchmarks. Not here: what it is compared with.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from connectors.base import Stream
+from warehouse import load, schema
+from warehouse.engine import Warehouse
+
+
+def raw_table(stream: Stream) -> schema.RawTable:
+    """As orchestration declares it, whose module would bring Dagster along."""
+    return schema.RawTable(
+        schema=stream.tool,
+        name=stream.name,
+        description=stream.description,
+        columns=tuple(schema.Column(column.name, column.type, column.description) for column in stream.columns),
+        key=stream.key,
+        version=stream.version,
+        volatile=frozenset(column.name for column in stream.columns if column.volatile),
+    )
+
+
+def main(tool: str, name: str, url: str, home: str, options: str) -> None:
+    connector: Any = getattr(import_module(f"connectors.{tool}"), tool.capitalize())(url, **json.loads(options))
+    read = next(read for read in connector.reads if any(stream.name == name for stream in read.streams))
+    tables = {stream.name: raw_table(stream) for stream in read.streams}
+    warehouse = Warehouse(f"duckdb:///{home}/warehouse.duckdb", Path(home))
+    schema.prepare(warehouse, list(tables.values()))
+    cursor = load.cursor(warehouse, tool, read.name, connector.host)
+    report = load.load(
+        warehouse,
+        tool=tool,
+        read=read.name,
+        host=connector.host,
+        run_id="bench",
+        tables=tables,
+        batches=connector.batches(read, cursor),
+        again=partial(connector.again, read, cursor),
+        doubted=False,
+    )
+    assert not report.differing, report.proofs
+    print(report.tables[name].rows_total, report.rejected)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
