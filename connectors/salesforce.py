@@ -1,16 +1,30 @@
-"""How Salesforce is read: whole objects by `queryAll`, then by SystemModstamp, deleted rows included.
+"""How Salesforce is read: each object from where it stood, deleted records included, a count as proof, formulas by schedule.
 
-Here belong Salesforce's queries, ids and ways of marking deletes. Not here: its columns, which are data, or any HTTP.
+Here belongs what is asked for and when. Not here: columns, which are data, what of an object makes a row
+(`salesforce_streams`), SOQL and its replies (`salesforce_api`), Bulk jobs (`salesforce_bulk`) or blocks of formulas
+(`salesforce_formulas`).
+
+Requests of a read that finds n records, with p = max(1, ⌈n / 2,000⌉) pages:
+
+- what has changed: a description, p pages, a count. Of more than 10,000 records the first page only, then a Bulk job:
+  one request to make it, one for each look at it (after 1, 3, 7, 15, 31, 61, 91 … seconds) and ⌈(n - 2,000) / 10,000⌉
+  pages of results. Where the fields fill f addresses, each page is asked for f times; a job has them all in one.
+- small lists (stages, record types, currencies): a description, p pages. Fields: a description for each object that no
+  other read of the same run has described.
+- formulas, once in `formulas_days`: ⌈all living / 2,000⌉ narrow pages, and one for each block of 2,000 that has changed.
+- a difference: as many pages, or such a job, for all records once more; of more than 10,000 for their ids alone. Ids that
+  the table lacks: one request for each hundred.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
-from functools import cached_property, partial
-from itertools import chain
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+import logging
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -18,36 +32,63 @@ import pyarrow.compute as pc
 from msgspec import Raw
 from requests import Response
 
-from connectors import rows
+from connectors import rows, salesforce_bulk
 from connectors.auth import SalesforceClient, SalesforceJwt, secret
-from connectors.base import Batch, Cursor, Finding, Read, SourceError
-from connectors.columns import streams
-from connectors.http import Gate, HttpConnector, Login, Patience, Site
+from connectors.base import (
+    Batch,
+    Choices,
+    Count,
+    Cursor,
+    Estimate,
+    Finding,
+    Present,
+    Read,
+    Reject,
+    SourceError,
+    Stream,
+    Unavailable,
+)
+from connectors.http import Gate, Login, Patience, Quota, Site
+from connectors.salesforce_api import PAGE, Page, SalesforceApi, SObject, filled, soql
+from connectors.salesforce_formulas import Block, Blocks
+from connectors.salesforce_streams import STREAMS, Source, custom, stamp_of, wanted
 from connectors.window import Window, windows
 
-if TYPE_CHECKING:
-    from simple_salesforce.api import Salesforce as Client
+log = logging.getLogger(__name__)
 
-API_VERSION = "66.0"
-OBJECTS = {"accounts": "Account", "contacts": "Contact", "opportunities": "Opportunity", "users": "User"}
+LARGE = 10_000  # records of an answer from which on a Bulk job costs fewer requests and less time than pages
 _MARGIN = timedelta(minutes=1)  # what is younger than this may not be visible yet
 _LOOK_BACK = timedelta(minutes=15)  # a long transaction's rows become visible late, under an earlier stamp
-_LONGEST_SELECT = 12_000  # characters of the field list in an address, which may have 16,384 in all
-_UNREADABLE = ("address", "location", "base64")  # compound fields repeat their parts; base64 is a file
-_STREAMS = streams("salesforce")
+_LONG = timedelta(minutes=15)  # a read that took longer reads on at once: much has changed meanwhile
+_JOBS = 2  # Bulk jobs that may be lost before the rest is read by pages
+_IDS = 100  # ids that fit into an address beside a long field list
+_PAGE_SECONDS = 1.5
+_JOB_SECONDS = 60.0
+_JOB_LOOKS = 7
 
 
-class _Page(msgspec.Struct, rename="camel"):
-    records: Raw
-    done: bool
-    next_records_url: str | None = None
+class _Unseen(SourceError):
+    """An object that should be there and is not to be seen."""
 
 
-class Salesforce(HttpConnector):
-    """One Salesforce org, asked with client credentials or, with a user name and a private key, by JWT bearer."""
+@dataclass(frozen=True)
+class _Ended:
+    """Where a read of this run came to, and how many records there were to compare."""
+
+    cursor: Cursor
+    until: datetime
+    records: int
+
+
+class Salesforce(SalesforceApi):
+    """One Salesforce org, asked with client credentials or, with a user name and a private key, by JWT bearer.
+
+    `objects`: API names of custom objects to describe and check with the others. `daily_share` of the org's requests of a
+    day may be used, by whomever, before nothing is asked any more. `formulas_days`: how often formulas are read anew.
+    """
 
     tool = "salesforce"
-    reads = tuple(Read(name, (stream,)) for name, stream in _STREAMS.items())
+    reads = tuple(Read(name, (stream,)) for name, stream in STREAMS.items())
 
     def __init__(
         self,
@@ -57,7 +98,10 @@ class Salesforce(HttpConnector):
         client_secret: str | None = None,
         username: str | None = None,
         private_key: str | None = None,
-        fields: Mapping[str, Mapping[str, str]] | None = None,
+        objects: Collection[str] = (),
+        daily_share: float = 0.8,
+        formulas_days: int = 7,
+        choices: Choices | None = None,
         patience: Patience | None = None,
     ) -> None:
         by_key = bool(username or private_key) and not client_secret
@@ -75,151 +119,331 @@ class Salesforce(HttpConnector):
                 "Set SALESFORCE_CLIENT_ID and either SALESFORCE_CLIENT_SECRET, or both SALESFORCE_USERNAME and "
                 "SALESFORCE_PRIVATE_KEY_FILE."
             )
-        self.gate = Gate(site, login, patience=patience)
-        self._mapped = fields or {}
+        quota = Quota(daily_share, "salesforce.daily_share", _used)
+        self.gate = Gate(site, login, patience=patience, quota=quota, accept=("json", "csv"))
+        self._objects = [stream for name in objects for stream in custom(name).streams]
+        self._share = daily_share
+        self._every = timedelta(days=formulas_days)
+        self._choices = choices or Choices()
+        self._ended: dict[str, _Ended] = {}
+
+    # reading --------------------------------------------------------------------------------------------------------
 
     def batches(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
-        name = read.name
-        fields = self._fields(OBJECTS[name])
-        decoder = rows.Decoder(
-            _STREAMS[name],
-            sources={column: fields[wanted.lower()] for column, wanted in self._wanted(name) if wanted.lower() in fields},
-            drop=("attributes",),  # wrapping: the type and address of each record
-            finish=_long_ids,
-            deleted=rows.nothing_deleted if name == "users" else _deleted,
-        )
-        selects = _selects(sorted(set(fields.values())))
-        for window, after in windows(cursor, self.gate.clock - _MARGIN, _LOOK_BACK):
-            yield from self._window(name, decoder, selects, window, after)
+        (stream,) = read.streams
+        if stream.name == "fields":
+            yield from self._field_list(stream)
+        elif stream.write == "snapshot":
+            yield from self._list(self._source(stream))
+        else:
+            yield from self._changes(self._source(stream), cursor)
+
+    def at(self, read: Read, moment: datetime) -> Cursor | None:
+        (stream,) = read.streams
+        return None if stream.write == "snapshot" else {"until": moment.isoformat()}
+
+    def opened(self, stream: Stream, records: bytes) -> Batch:
+        decoder = rows.Decoder(stream) if stream.name == "fields" else self._source(stream).decoder
+        page = decoder.page(records)
+        return Batch({}, {stream.name: page.table}, page.rejects)
+
+    def _source(self, stream: Stream) -> Source:
+        return Source.of(stream, self._sobject(stream), self._choices)
+
+    def _sobject(self, stream: Stream) -> SObject:
+        try:
+            return self.described(stream.source)
+        except SourceError as error:
+            if error.transient or not str(error).startswith(("403", "404")):
+                raise
+            if stream.optional:
+                raise Unavailable(f"This org has no {stream.source}, or its user may not see it.") from None
+            raise _Unseen(
+                f"Salesforce shows no object {stream.source}: let the user of {self.gate.site.login} read it, or leave "
+                f"{stream.name} out in the settings; trying again will not help."
+            ) from None
+
+    def _until(self) -> datetime:
+        return (self.gate.clock - _MARGIN).replace(microsecond=0)
+
+    def _changes(self, source: Source, cursor: Cursor | None) -> Iterator[Batch]:
+        """What has changed since, the formulas that are due, and the count.
+
+        The queries have no upper bound: a record that was made in time and changed while we read would be left out, and the
+        count would miss it. What is too young to be sure of is read once more the next time.
+        """
+        if cursor and cursor.get("fields", source.mark) != source.mark:
+            # A field that has just become visible does not move the records that have it.
+            log.info("Salesforce: fields of %s have come or gone, so everything is read once more", source.name)
+            cursor = None
+        swept = bool(cursor and cursor.get("sweep"))
+        kept: dict[str, Any] = {"fields": source.mark}
+        if source.formulas:
+            kept["formulas"] = (cursor or {}).get("formulas") or {"at": self._until().isoformat()}
+        until = self._until()
+        while True:
+            for window, place in self._windows(cursor, until):
+                for batch in self._window(source, source.changed(window.since), window, place):
+                    yield replace(batch, cursor={**batch.cursor, **kept})
+                cursor = window.done()
+            if self._until() - until < _LONG:
+                break
+            until = self._until()
+        done = {**window.done(), **kept}
+        for batch in self._formulas(source, done):
+            done = dict(batch.cursor)
+            yield batch
+        yield self._proof(source, done, swept)
+
+    def _windows(self, cursor: Cursor | None, until: datetime) -> Iterator[tuple[Window, Mapping[str, Any]]]:
+        """What is left to read, each with where an earlier run stopped in it: the id, and perhaps a Bulk job."""
+        stopped = cursor if cursor and "after" in cursor else {}
+        for window, after in windows(cursor, until, _LOOK_BACK):
+            yield replace(window, since=window.since or self._choices.since), {"after": after, "job": stopped.get("job")}
+            stopped = {}
+
+    def _window(self, source: Source, conditions: Sequence[str], window: Window, place: Mapping[str, Any]) -> Iterator[Batch]:
+        """By pages in the order of ids; where there is much, the first of them, and a Bulk job for the rest."""
+        after, job = place.get("after"), place.get("job")
+        left = _JOBS
+        while True:
+            if job:
+                try:
+                    yield from self._by_job(source, window, after, job)
+                    return
+                except salesforce_bulk.JobLost as lost:
+                    log.warning("Salesforce: Bulk job %s of %s %s; what it lacks is read anew", job["id"], source.name, lost)
+                    job, left = None, left - 1
+            began = after
+            try:
+                for page in self.pages(source.name, source.fields, source.stamp, _after(conditions, after)):
+                    table, rejects = self._decoded(source, page.records, page.response)
+                    after = max((after or "", *table["id"].to_pylist())) or None
+                    reached = window.done() if page.last else window.reached(after)
+                    covered = window.until if page.last else None
+                    yield Batch(reached, {source.stream.name: table}, rejects, covered_until=covered)
+                    if page.last:
+                        return
+                    if page.total > LARGE and left and (job := self._job(source, conditions, after)):
+                        yield Batch({**window.reached(after), "job": job})
+                        break
+                    left = 0  # the rest of these pages is not worth a job, or cannot be one
+            except SourceError as error:
+                if "INVALID_QUERY_LOCATOR" not in str(error) or after == began:
+                    raise
+                log.info("Salesforce: the rest of the pages of %s is gone, asking again from %s", source.name, after)
+
+    def _by_job(self, source: Source, window: Window, after: str | None, job: salesforce_bulk.Job) -> Iterator[Batch]:
+        place = window.reached(after)
+        for _ in salesforce_bulk.waiting(self, job):
+            yield Batch({**place, "job": job})
+        kinds = {field: source.sobject.fields[field].type for field in source.fields}
+        for page in salesforce_bulk.results(self, job, kinds):
+            table, rejects = self._decoded(source, page.records, page.response)
+            reached = {**place, "job": page.following} if page.following else window.done()
+            covered = None if page.following else window.until
+            yield Batch(reached, {source.stream.name: table}, rejects, covered_until=covered)
+
+    def _job(self, source: Source, conditions: Sequence[str], after: str | None) -> salesforce_bulk.Job | None:
+        # Without an order, which would keep Salesforce from reading parts of the object side by side.
+        select = ",".join(source.fields)
+        try:
+            return salesforce_bulk.create(self, soql(select, source.name, _after(conditions, after), ordered=False))
+        except salesforce_bulk.JobLost as lost:
+            log.info("Salesforce: a Bulk job of %s %s; it is read by pages", source.name, lost)
+            return None
+
+    def _decoded(self, source: Source, records: Raw | bytes, response: Response) -> tuple[pa.Table, tuple[Reject, ...]]:
+        try:
+            page = source.decoder.page(records)
+        except msgspec.DecodeError:
+            raise self.surprise(response, f"no list of {source.stream.name}") from None
+        return page.table, page.rejects
+
+    def _formulas(self, source: Source, done: Cursor) -> Iterator[Batch]:
+        """Records whose formulas have changed, if it is time to look: those of every block that hashes otherwise."""
+        state = done.get("formulas")
+        until = datetime.fromisoformat(done["until"])
+        if not state or ("after" not in state and until - datetime.fromisoformat(state["at"]) < self._every):
+            return
+        blocks = Blocks(state.get("blocks", ()))
+        name = source.stream.name
+        left = _after(source.living(self._choices.since), state.get("after"))
+        for narrow in self.pages(source.name, ("Id", *source.formulas), source.stamp, left):
+            complete = [*blocks.add(narrow.records, source.stamp), *(blocks.rest() if narrow.last else ())]
+            for block in complete:
+                for page in self._block(source, block):
+                    table, rejects = self._decoded(source, page.records, page.response)
+                    yield Batch({**done, "formulas": state}, {name: table}, rejects)
+            if complete:
+                state = {"at": state["at"], "after": complete[-1].last, "blocks": [*blocks.known]}
+                yield Batch({**done, "formulas": state})
+        yield Batch({**done, "formulas": {"at": done["until"], "blocks": blocks.known}})
+
+    def _block(self, source: Source, block: Block) -> Iterator[Page]:
+        if block.changed:
+            between = [filled("Id >= {}", block.first), filled("Id <= {}", block.last)]
+            yield from self.pages(source.name, source.fields, source.stamp, between)
+
+    def _list(self, source: Source) -> Iterator[Batch]:
+        """A small list, always whole."""
+        name, until, ids = source.stream.name, self._until(), list[str]()
+        for page in self.pages(source.name, source.fields, source.stamp, ()):
+            table, rejects = self._decoded(source, page.records, page.response)
+            ids += table["id"].to_pylist()
+            present = {name: Present(rows.keys(source.stream, {"id": ids}))} if page.last else {}
+            yield Batch({}, {name: table}, rejects, present, covered_until=until if page.last else None)
+
+    def _field_list(self, stream: Stream) -> Iterator[Batch]:
+        """The fields of all objects, as they were described to whoever read them."""
+        found: list[dict[str, Any]] = []
+        for known in self._streams():
+            try:
+                sobject = self._sobject(known)
+            except SourceError as error:
+                if not isinstance(error, _Unseen | Unavailable):
+                    raise
+                continue  # the read of the object itself says so
+            found += [{**field, "object": sobject.name} for field in msgspec.json.decode(sobject.listed)]
+        page = rows.Decoder(stream, without=self._choices.without.get(stream.name, ())).page(msgspec.json.encode(found))
+        present = Present(page.table.select(stream.key))
+        yield Batch({}, {stream.name: page.table}, page.rejects, {stream.name: present}, covered_until=self._until())
+
+    def _streams(self) -> list[Stream]:
+        """All streams that are records of an object."""
+        return [*(stream for stream in STREAMS.values() if stream.source), *self._objects]
+
+    # proof ----------------------------------------------------------------------------------------------------------
+
+    def _proof(self, source: Source, done: Cursor, swept: bool) -> Batch:
+        """How many living records there are, or, where an earlier run found a difference, which."""
+        name, until = source.stream.name, datetime.fromisoformat(done["until"])
+        if swept:
+            keys = self._ids(source, until)
+            self._ended[name] = _Ended(done, until, len(keys))
+            return Batch(done, present={name: Present(keys)}, covered_until=until)
+        counted = self.count(source.name, source.living(self._choices.since, until))
+        self._ended[name] = _Ended(done, until, counted)
+        return Batch(done, counted={name: Count(counted, "created_date", until)}, covered_until=until)
+
+    def _ids(self, source: Source, until: datetime) -> pa.Table:
+        """The ids of all that live and were there by a moment."""
+        narrow = replace(source, fields=("Id",))
+        pages = self._window(narrow, source.living(self._choices.since, until), Window(None, until), {})
+        tables = [batch.rows[source.stream.name] for batch in pages if batch.rows]
+        return pa.concat_tables(table.select(source.stream.key) for table in tables)
+
+    def again(self, read: Read, cursor: Cursor | None, missing: Mapping[str, pa.Table]) -> Iterator[Batch]:
+        """Asks for what the table lacks by id. Where only the numbers differ: for everything or, of a large object, for
+        the ids alone, which tell what is gone; what is missing, the next run then asks for."""
+        (stream,) = read.streams
+        ended = self._ended.get(stream.name)
+        if ended is None or stream.write == "snapshot":
+            yield from self.batches(read, cursor)
+            return
+        source = self._source(stream)
+        lacking = missing[stream.name]["id"].to_pylist() if stream.name in missing else []
+        if lacking and len(lacking) <= max(_IDS, ended.records // 20):  # beyond that, pages cost fewer requests
+            yield from self._named(source, lacking, ended)
+        elif lacking or ended.records <= LARGE:
+            yield from self._everything(source, ended)
+        else:
+            present = Present(self._ids(source, ended.until))
+            yield Batch({**ended.cursor, "sweep": True}, present={stream.name: present}, covered_until=ended.until)
+
+    def _named(self, source: Source, ids: Sequence[str], ended: _Ended) -> Iterator[Batch]:
+        for start in range(0, len(ids), _IDS):
+            these = [filled("Id IN {}", ids[start : start + _IDS])]
+            for page in self.pages(source.name, source.fields, source.stamp, these):
+                table, rejects = self._decoded(source, page.records, page.response)
+                yield Batch(ended.cursor, {source.stream.name: table}, rejects)
+        yield self._proof(source, ended.cursor, swept=False)
+
+    def _everything(self, source: Source, ended: _Ended) -> Iterator[Batch]:
+        name, ids = source.stream.name, []
+        since = self._choices.since
+        for batch in self._window(source, source.changed(since), Window(since, ended.until), {}):
+            table = batch.rows.get(name)
+            if table is not None:
+                ids.append(table.filter(pc.is_null(table["_deleted_at"])).select(source.stream.key))
+            yield Batch(ended.cursor, batch.rows, batch.rejects)
+        yield Batch(ended.cursor, present={name: Present(pa.concat_tables(ids))}, covered_until=ended.until)
+
+    # before reading -------------------------------------------------------------------------------------------------
 
     def check(self) -> Iterator[Finding]:
-        login = self.tried("login", self._limits)
+        login = self.tried("login", self._login)
         yield login
-        for name, sobject in OBJECTS.items() if login.ok else ():
-            yield self.tried(name, partial(self._readable, name, sobject))
+        for stream in (*STREAMS.values(), *self._objects) if login.ok else ():
+            yield self.tried(stream.name, partial(self._readable, stream))
 
-    @cached_property
-    def _client(self) -> Client:
-        from simple_salesforce.api import (
-            Salesforce as Client,
-        )  # costs 0.2 s, and Dagster loads this module far more often than it reads
+    def _login(self) -> str:
+        limits = msgspec.json.decode(self.get("limits").content, type=dict[str, dict[str, Any]])
+        day, jobs = (limits.get(name, {}) for name in ("DailyApiRequests", "DailyBulkV2QueryJobs"))
+        return (
+            f"works, {day.get('Remaining')} of {day.get('Max')} requests of the day left, of which {1 - self._share:.0%} are "
+            f"left to others, and {jobs.get('Remaining')} of {jobs.get('Max')} Bulk jobs{self._blind_spot()}"
+        )
 
-        # The gate puts the real token on each request, and renews it: a session id of the library's own would grow old.
-        client = Client(session_id="-", instance_url=self.gate.site.url, session=self.gate.session(), version=API_VERSION)
-        client.headers |= {"X-PrettyPrint": "0", "Sforce-Query-Options": "batchSize=2000"}
-        return client
+    def _blind_spot(self) -> str:
+        """Sharing rules hide records without a word, and no count that this user asks for can tell."""
+        try:
+            response = self.get("query", {"q": "SELECT PermissionsViewAllData FROM UserPermissionAccess"})
+            (found,) = msgspec.json.decode(response.content, type=dict[str, Any])["records"]
+        except (SourceError, ValueError, KeyError):
+            return ""  # some editions do not say
+        if found.get("PermissionsViewAllData"):
+            return ""
+        return (
+            f". The user of {self.gate.site.login} lacks the permission View All Data: unless it may view all records of each "
+            "object, those that nobody shares with it are missing without a word"
+        )
 
-    def _get(self, address: str, parameters: Mapping[str, str] | None = None) -> Response:
-        return self._client._call_salesforce("GET", urljoin(self._client.base_url, address), params=parameters)
-
-    def _fields(self, sobject: str) -> dict[str, str]:
-        """The fields of an object that this user may see, by their name and label in lower case."""
-        described = msgspec.json.decode(self._get(f"sobjects/{sobject}/describe").content)["fields"]
-        readable = [field for field in described if field["type"] not in _UNREADABLE]
-        by_label = {str(field.get("label", "")).lower(): field["name"] for field in readable}
-        return by_label | {field["name"].lower(): field["name"] for field in readable}
-
-    def _wanted(self, name: str) -> list[tuple[str, str]]:
-        """The fields that columns come from: (column, field)."""
-        mapped = self._mapped.get(name, {})
-        found = [(column.name, column.source or mapped.get(column.name, "")) for column in _STREAMS[name].columns]
-        return [(column, field) for column, field in found if field]
-
-    def _window(
-        self, name: str, decoder: rows.Decoder, selects: list[str], window: Window, after: str | None
-    ) -> Iterator[Batch]:
-        bounds = {"SystemModstamp >= {}": window.since, "SystemModstamp < {}": window.since and window.until}
-        for records, ended, response in self._pages(OBJECTS[name], selects, {**bounds, "Id > {}": after}):
-            try:
-                page = decoder.page(records)
-            except msgspec.DecodeError:
-                raise self.surprise(response, f"no list of {name}") from None
-            if len(page.table):
-                after = page.table["id"][-1].as_py()
-            place = window.done() if ended else window.reached(after)
-            yield Batch(place, {name: page.table}, page.rejects, covered_until=window.until if ended else None)
-
-    def _pages(
-        self, sobject: str, selects: list[str], conditions: Mapping[str, Any]
-    ) -> Iterator[tuple[Raw | bytes, bool, Response]]:
-        """Pages of records in the order of their ids, whether each is the last, and the reply it came in.
-
-        Where the fields are too many for one address, the rest of each page's fields is asked for by its range of ids.
-        What changed between the two questions is left out: it belongs to the next window.
-        """
-        first, *others = selects
-        for page, response in self._query(sobject, first, conditions):
-            if not others:
-                yield page.records, page.done, response
-                continue
-            found = {bytes(each["Id"]): each for each in msgspec.json.decode(page.records, type=list[rows.Record])}
-            ids = [msgspec.json.decode(record_id) for record_id in found]
-            between = {
-                **conditions,
-                "Id > {}": None,
-                "Id >= {}": min(ids, default=""),
-                "Id <= {}": max(ids, default=""),
-            }
-            for select in others if found else ():
-                more = chain.from_iterable(
-                    msgspec.json.decode(rest.records, type=list[rows.Record])
-                    for rest, _ in self._query(sobject, select, between)
-                )
-                answered = {bytes(each["Id"]): each for each in more}
-                found = {record_id: each | answered[record_id] for record_id, each in found.items() if record_id in answered}
-            yield msgspec.json.encode(list(found.values())), page.done, response
-
-    def _query(self, sobject: str, select: str, conditions: Mapping[str, Any]) -> Iterator[tuple[_Page, Response]]:
-        from simple_salesforce.format import format_soql
-
-        where = " AND ".join(format_soql(text, value) for text, value in conditions.items() if value is not None)
-        soql = f"SELECT {select} FROM {sobject}{' WHERE ' + where if where else ''} ORDER BY Id"
-        response = self._get("queryAll", {"q": soql})
-        page = self.decoded(response, _Page)
-        yield page, response
-        while not page.done:
-            response = self._get(page.next_records_url or "")
-            page = self.decoded(response, _Page)
-            yield page, response
-
-    def _limits(self) -> str:
-        limit = msgspec.json.decode(self._get("limits").content).get("DailyApiRequests", {})
-        return f"works, {limit.get('Remaining')} of {limit.get('Max')} requests of the day left"
-
-    def _readable(self, name: str, sobject: str) -> str:
-        fields = self._fields(sobject)
-        hidden = sorted({wanted for _, wanted in self._wanted(name) if wanted.lower() not in fields})
+    def _readable(self, stream: Stream) -> str:
+        if stream.name == "fields":
+            return "can be read, by the descriptions of the other objects"
+        try:
+            sobject = self._sobject(stream)
+        except Unavailable as error:
+            return str(error)
+        hidden = sorted({field for _, field in wanted(stream, self._choices) if not sobject.named(field)})
         return "can be read" + (f", except {', '.join(hidden)}: hidden from this user, or not there" if hidden else "")
 
+    def estimate(self, reads: tuple[Read, ...]) -> Iterator[Estimate]:
+        limits = msgspec.json.decode(self.get("limits").content, type=dict[str, dict[str, Any]])
+        day = limits.get("DailyApiRequests", {}).get("Max")
+        for read in reads:
+            (stream,) = read.streams
+            found = Estimate(read.name, 0, len(self._streams()), len(self._streams()) * _PAGE_SECONDS)
+            if stream.source:
+                found = self._estimated(read.name, stream)
+            yield replace(found, share=found.requests / day if day else None)
 
-def _selects(fields: list[str]) -> list[str]:
-    """The field lists of as few queries as their length allows; each has the id."""
-    selects = ["Id"]
-    for field in fields:
-        if len(selects[-1]) + 3 * selects[-1].count(",") + len(field) > _LONGEST_SELECT:
-            selects.append("Id")
-        if field != "Id":
-            selects[-1] += f",{field}"
-    return selects
+    def _estimated(self, name: str, stream: Stream) -> Estimate:
+        listed = stream.write == "snapshot"
+        since = None if listed else self._choices.since
+        try:
+            records = self.count(stream.source, [filled(f"{stamp_of(stream)} >= {{}}", since)] if since else [])
+        except SourceError as error:
+            if error.transient or not stream.optional:
+                raise
+            return Estimate(name, 0, 1, _PAGE_SECONDS, note=f"this org has no {stream.source}")
+        asked = 1 if listed else 2  # a description and, of all that can change, a count
+        if records <= LARGE or listed:
+            requests = asked + max(1, -(-records // PAGE))
+            return Estimate(name, records, requests, requests * _PAGE_SECONDS)
+        results = -(-(records - PAGE) // salesforce_bulk.PAGE)
+        seconds = _JOB_SECONDS + (asked + 1 + results) * _PAGE_SECONDS
+        return Estimate(
+            name, records, asked + 2 + _JOB_LOOKS + results, seconds, note="by a Bulk job, if Salesforce has one free"
+        )
 
 
-def _deleted(table: pa.Table) -> pa.ChunkedArray:
-    return rows.deleted_where(table["is_deleted"], table["system_modstamp"])
+def _used(headers: Mapping[str, str]) -> tuple[int, int] | None:
+    """Sforce-Limit-Info: api-usage=18/5000; per-app-api-usage=17/250(appName=some-app)"""
+    found = re.search(r"(?<![\w-])api-usage=(\d+)/(\d+)", headers.get("Sforce-Limit-Info", ""))
+    return (int(found[1]), int(found[2])) if found else None
 
 
-def _long_ids(table: pa.Table) -> pa.Table:
-    """Ids come with 15 characters or 18; the last three tell upper from lower case, for whoever compares without it."""
-    for place, name in enumerate(table.column_names):
-        if name == "id" or name.endswith("_id"):
-            short = pc.equal(pc.utf8_length(table[name]), 15)
-            if pc.any(short).as_py():
-                table = table.set_column(place, name, pa.array(map(long_id, table[name].to_pylist()), pa.string()))
-    return table
-
-
-def long_id(record_id: str | None) -> str | None:
-    """The 18 characters of an id: https://help.salesforce.com/s/articleView?id=000385585"""
-    if record_id is None or len(record_id) != 15:
-        return record_id
-    upper = ["".join("01"[letter.isascii() and letter.isupper()] for letter in record_id[at : at + 5]) for at in (0, 5, 10)]
-    return record_id + "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[int(bits[::-1], 2)] for bits in upper)
+def _after(conditions: Sequence[str], record_id: str | None) -> list[str]:
+    return [*conditions, *([filled("Id > {}", record_id)] if record_id else [])]

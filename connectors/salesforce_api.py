@@ -1,0 +1,183 @@
+"""How Salesforce is asked: descriptions of its objects, queries page by page, counts.
+
+Here belong addresses, SOQL with its escaping, and replies. Not here: which records are wanted and when, or Bulk jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+import msgspec
+from msgspec import Raw
+from requests import Response
+
+from connectors.http import HttpConnector
+from connectors.rows import Record
+
+if TYPE_CHECKING:
+    from simple_salesforce.api import Salesforce as Client
+
+API_VERSION = "66.0"
+PAGE = 2_000  # records of a page, the most there are
+_LONGEST_SELECT = 12_000  # characters of the field list in an address, which may have 16,384 in all
+_UNREADABLE = ("address", "location", "base64")  # compound fields repeat their parts; base64 is a file
+
+_records = msgspec.json.Decoder(list[Record])
+
+
+class Field(msgspec.Struct):
+    name: str
+    type: str
+    label: str = ""
+    calculated: bool = False  # a formula or a roll-up: it changes without a change of the record
+
+
+class _Description(msgspec.Struct):
+    name: str
+    fields: Raw
+
+
+class _Reply(msgspec.Struct, rename="camel"):
+    total_size: int
+    done: bool
+    records: Raw
+    next_records_url: str | None = None
+
+
+@dataclass(frozen=True)
+class SObject:
+    """An object as this user may see it. `listed`: all fields as Salesforce describes them, as JSON; `fields`: those that
+    can be read, by name."""
+
+    name: str
+    fields: Mapping[str, Field]
+    listed: Raw
+
+    @property
+    def flagged(self) -> bool:
+        """Whether deleted records stay for a while, marked."""
+        return "IsDeleted" in self.fields
+
+    def named(self, wanted: str) -> str | None:
+        """The field of a name or, failing that, a label, in any case."""
+        by_label = {field.label.lower(): name for name, field in self.fields.items()}
+        return (by_label | {name.lower(): name for name in self.fields}).get(wanted.lower())
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of a query's records. `total`: how many the whole query has."""
+
+    records: Raw | bytes
+    total: int
+    last: bool
+    response: Response
+
+
+class SalesforceApi(HttpConnector):
+    """What one org is asked through one gate."""
+
+    @cached_property
+    def _client(self) -> Client:
+        from simple_salesforce.api import (
+            Salesforce as Client,
+        )  # costs 0.2 s, and Dagster loads this module far more often than it reads
+
+        # The gate puts the real token on each request, and renews it: a session id of the library's own would grow old.
+        client = Client(session_id="-", instance_url=self.gate.site.url, session=self.gate.session(), version=API_VERSION)
+        client.headers |= {"X-PrettyPrint": "0", "Sforce-Query-Options": f"batchSize={PAGE}"}
+        return client
+
+    @cached_property
+    def _described(self) -> dict[str, SObject]:
+        return {}
+
+    def get(self, address: str, parameters: Mapping[str, Any] | None = None, **headers: str) -> Response:
+        address = urljoin(self._client.base_url, address)
+        return self._client._call_salesforce("GET", address, params=parameters, headers=headers)
+
+    def post(self, address: str, body: Mapping[str, Any]) -> Response:
+        return self._client._call_salesforce("POST", urljoin(self._client.base_url, address), json=body)
+
+    def described(self, name: str) -> SObject:
+        """One request for each object, however often it is needed."""
+        if name not in self._described:
+            response = self.get(f"sobjects/{name}/describe")
+            description = self.decoded(response, _Description)
+            fields = msgspec.json.decode(description.fields, type=list[Field])
+            readable = {field.name: field for field in fields if field.type not in _UNREADABLE}
+            self._described[name] = SObject(description.name, readable, description.fields)
+        return self._described[name]
+
+    def pages(self, sobject: str, fields: Sequence[str], stamp: str, conditions: Sequence[str]) -> Iterator[Page]:
+        """Records, deleted ones too, in the order of their ids.
+
+        Where the fields are too many for one address, the rest of each page's fields is asked for by its range of ids. A
+        record whose `stamp` moves between the two questions is left out: whoever asks for what has changed since finds it.
+        """
+        first, *others = _selects(fields, stamp)
+        for page in self._query(soql(first, sobject, conditions)):
+            if not others:
+                yield page
+                continue
+            found = {bytes(each["Id"]): each for each in _records.decode(page.records)}
+            ids = [msgspec.json.decode(record_id) for record_id in found]
+            between = [filled("Id >= {}", min(ids)), filled("Id <= {}", max(ids))] if ids else []
+            for select in others if ids else ():
+                more = chain.from_iterable(
+                    _records.decode(rest.records) for rest in self._query(soql(select, sobject, [*conditions, *between]))
+                )
+                rests = {bytes(each["Id"]): each for each in more}
+                found = {
+                    record_id: each | rests[record_id]
+                    for record_id, each in found.items()
+                    if record_id in rests and rests[record_id][stamp] == each[stamp]
+                }
+            yield replace(page, records=msgspec.json.encode(list(found.values())))
+
+    def _query(self, text: str) -> Iterator[Page]:
+        response = self.get("queryAll", {"q": text})
+        while True:
+            reply = self.decoded(response, _Reply)
+            yield Page(reply.records, reply.total_size, reply.done, response)
+            if reply.done:
+                return
+            response = self.get(reply.next_records_url or "")
+
+    def count(self, sobject: str, conditions: Sequence[str]) -> int:
+        """`queryAll` counts archived tasks and events too, which `query` leaves out; who wants living records says so."""
+        response = self.get("queryAll", {"q": f"SELECT COUNT() FROM {sobject}{_where(conditions)}"})
+        return self.decoded(response, _Reply).total_size
+
+
+def soql(select: str, sobject: str, conditions: Sequence[str], *, ordered: bool = True) -> str:
+    return f"SELECT {select} FROM {sobject}{_where(conditions)}{' ORDER BY Id' if ordered else ''}"
+
+
+def _where(conditions: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def filled(condition: str, *values: Any) -> str:
+    """A condition with its values quoted and escaped. Moments are cut to the second."""
+    from simple_salesforce.format import format_soql
+
+    return format_soql(condition, *values)
+
+
+def _selects(fields: Sequence[str], stamp: str) -> list[str]:
+    """The field lists of as few queries as their length allows; each has the id and, of several, the stamp."""
+    wanted = [field for field in fields if field != "Id"]
+    selects = ["Id"]
+    for field in wanted:
+        if len(selects[-1]) + 3 * selects[-1].count(",") + len(field) > _LONGEST_SELECT:
+            selects.append("Id")
+        selects[-1] += f",{field}"
+    if len(selects) == 1:
+        return selects
+    return [select if stamp in select.split(",") else f"{select},{stamp}" for select in selects]

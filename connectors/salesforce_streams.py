@@ -1,0 +1,124 @@
+"""What of Salesforce makes a stream: the objects and custom objects, the fields that are asked for, ids, marks of deletion.
+
+Here belongs how one object's records become one stream's rows. Not here: when they are asked for, or any reply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zlib import crc32
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors import rows
+from connectors.base import Choices, Read, SourceError, Stream
+from connectors.columns import streams
+from connectors.salesforce_api import SObject, filled
+
+STREAMS = streams("salesforce")
+_CUSTOM = STREAMS.pop("custom_object")
+_CUSTOM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*__c", re.ASCII)
+
+
+def custom(name: str) -> Read:
+    """The read of a custom object, by its API name."""
+    if not _CUSTOM_NAME.fullmatch(name):
+        raise SourceError(f"{name[:80]!r} is no custom object: name it as the API does, such as Product_Request__c.")
+    about = f"Records of the custom object {name}. One row per record, deleted ones kept and marked."
+    return Read(name.lower(), (replace(_CUSTOM, name=name.lower(), source=name, description=about),))
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is asked of one object for one stream, and how its records become rows. `stamp`: the field that moves when a
+    record changes, or that tells when it was made; `formulas`: those of the fields that are calculated."""
+
+    stream: Stream
+    sobject: SObject
+    fields: tuple[str, ...]
+    stamp: str
+    formulas: tuple[str, ...]
+    decoder: rows.Decoder
+
+    @classmethod
+    def of(cls, stream: Stream, sobject: SObject, choices: Choices) -> Source:
+        sources = dict(wanted(stream, choices))
+        # Reading itself needs these, whatever people chose.
+        needed = {*stream.key, stream.version, "is_deleted", "created_date", "Id", "IsDeleted", "SystemModstamp", "CreatedDate"}
+        without = choices.without.get(stream.name, frozenset()) - needed
+        left_out = {sources.get(name, name).lower() for name in without}
+        fields = tuple(sorted(field for field in sobject.fields if field.lower() not in left_out))
+        decoder = rows.Decoder(
+            stream,
+            sources={column: found for column, field in sources.items() if (found := sobject.named(field))},
+            drop=("attributes",),  # wrapping: the type and address of each record
+            without=without,
+            finish=_long_ids,
+            deleted=_deleted if sobject.flagged else rows.nothing_deleted,
+        )
+        formulas = tuple(field for field in fields if sobject.fields[field].calculated)
+        return cls(stream, sobject, fields, stamp_of(stream), formulas, decoder)
+
+    @property
+    def name(self) -> str:
+        return self.sobject.name
+
+    @property
+    def mark(self) -> str:
+        """Changes when fields come or go."""
+        return f"{crc32(','.join(self.fields).encode()):08x}"
+
+    def changed(self, since: datetime | None) -> list[str]:
+        """Conditions on what has changed. What has no stamp that moves is asked for while it lies in the bin."""
+        if since is None:
+            return []
+        binned = self.stamp == "CreatedDate" and self.sobject.flagged
+        return [filled(f"({self.stamp} >= {{}} OR IsDeleted = true)" if binned else f"{self.stamp} >= {{}}", since)]
+
+    def living(self, since: datetime | None, before: datetime | None = None) -> list[str]:
+        """Conditions on what must stand in the table, of what was made before a moment."""
+        return [
+            *(["IsDeleted = false"] if self.sobject.flagged else []),
+            *([filled(f"{self.stamp} >= {{}}", since)] if since else []),
+            *([filled("CreatedDate < {}", before)] if before else []),
+        ]
+
+
+def stamp_of(stream: Stream) -> str:
+    """The field that tells what has changed; of histories, which never do, what is new."""
+    return "SystemModstamp" if stream.version else "CreatedDate"
+
+
+def wanted(stream: Stream, choices: Choices) -> Iterator[tuple[str, str]]:
+    """The fields that columns come from: (column, field)."""
+    mapped = choices.fields.get(stream.name, {})
+    for column in stream.columns:
+        if field := column.source or mapped.get(column.name, ""):
+            yield column.name, field
+
+
+def _deleted(table: pa.Table) -> pa.ChunkedArray:
+    moved = "system_modstamp" if "system_modstamp" in table.column_names else "created_date"
+    return rows.deleted_where(table["is_deleted"], table[moved])
+
+
+def _long_ids(table: pa.Table) -> pa.Table:
+    """Ids come with 15 characters or 18; the last three tell upper from lower case, for whoever compares without it."""
+    for place, name in enumerate(table.column_names):
+        if name == "id" or name.endswith("_id"):
+            short = pc.equal(pc.utf8_length(table[name]), 15)
+            if pc.any(short).as_py():
+                table = table.set_column(place, name, pa.array(map(long_id, table[name].to_pylist()), pa.string()))
+    return table
+
+
+def long_id(record_id: str | None) -> str | None:
+    """The 18 characters of an id: https://help.salesforce.com/s/articleView?id=000385585"""
+    if record_id is None or len(record_id) != 15:
+        return record_id
+    upper = ["".join("01"[letter.isascii() and letter.isupper()] for letter in record_id[at : at + 5]) for at in (0, 5, 10)]
+    return record_id + "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[int(bits[::-1], 2)] for bits in upper)
