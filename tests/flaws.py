@@ -153,6 +153,7 @@ class DanglingDeclaredId(Flaw):
         self.organization("Nethercombe", external_id="ERP-4711")
         gone = self.organization("Oakbeck", external_id=deleted["Id"])
         self.world.delete("organization", gone["id"])
+        self.world.create("pendo_account", accountId=deleted["Id"], name="Juniperholm Ltd")  # the application's own id
         said = {"severity": "high", "stake_amount": None, "owner": "customer success operations"}
         return {str(organization["id"]): said for organization in self.dangling}
 

@@ -1,7 +1,7 @@
 """Which records of which tools are the same company, and what hosts and texts name: what SQL cannot do alike everywhere.
 
-Writes sync.domains, text_keys, issue_keys and customer_ids, and unified.customer_links. Reads only the unions, and so knows
-no tool.
+Writes sync.domains, text_keys, issue_keys and customer_ids, and unified.customer_links. Reads only the unions; of the tools
+it knows nothing but which one's word counts most.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ WRITES: Mapping[str, tuple[str, ...]] = {  # table → what it is made from
     "sync.issue_keys": ("unified.seen_keys",),
 }
 
-ANCHOR_ORDER = ("account", "organization")  # then whatever other types there are, by name
+# Tool and type of the records that customers are named for, best first; then whatever others there are, by name.
+ANCHOR_ORDER = (("salesforce", "account"), ("zendesk", "organization"), ("pendo", "account"))
 ISSUE_KEY = re.compile(r"(?<![A-Za-z0-9_-])([A-Z][A-Z0-9_]+-[1-9][0-9]*)(?![A-Za-z0-9_])")
 SCORES: Mapping[str, float | None] = {"declared_id": 1.0, "domain": 0.95, "alone": None}
 
@@ -117,6 +118,10 @@ class Record(NamedTuple):
     def name(self) -> str:
         return f"{self.tool}/{self.record_type}/{self.record_id}"
 
+    @property
+    def kind(self) -> tuple[str, str]:
+        return self.tool, self.record_type
+
 
 @dataclass(frozen=True)
 class Link:
@@ -137,11 +142,8 @@ def resolve(connection: sa.Connection) -> int:
     _write_text_keys(connection)
     _remember_issue_keys(connection)
     columns = ", ".join(Record._fields)
-    order = "tool, record_type, record_id"
-    records = [
-        Record(*row)
-        for row in connection.execute(verbatim(f"select {columns} from unified.records where not deleted order by {order}"))
-    ]
+    rows = connection.execute(verbatim(f"select {columns} from unified.records where not deleted"))
+    records = sorted((Record(*row) for row in rows), key=lambda record: (_rank(*record.kind), record.record_id))
     known = {
         f"{tool}/{type_}/{id_}": customer
         for tool, type_, id_, customer in connection.execute(
@@ -226,9 +228,9 @@ def _join(records: Sequence[Record], kinds: Mapping[str, tuple[str | None, str]]
     """For each record that names another one as itself: that record, by which method, and what led to it.
 
     The cascade stops at the first step that names exactly one candidate; two at a step are ambiguous, and the record stays
-    alone. Records of the first type (accounts) are what the others are joined to.
+    alone. Records of the first kind (Salesforce accounts) are what the others are joined to.
     """
-    anchors = [record for record in records if record.record_type == ANCHOR_ORDER[0]]
+    anchors = [record for record in records if record.kind == ANCHOR_ORDER[0]]
     by_id: dict[tuple[str, str], Record] = {}
     by_domain: dict[str, list[Record]] = defaultdict(list)
     for record in anchors:
@@ -240,7 +242,7 @@ def _join(records: Sequence[Record], kinds: Mapping[str, tuple[str | None, str]]
             by_domain[domain].append(record)
     joined: dict[str, tuple[Record, str, str]] = {}
     for record in records:
-        if record.record_type == ANCHOR_ORDER[0]:
+        if record.kind == ANCHOR_ORDER[0]:
             continue
         if record.declared_tool and record.declared_id:
             target = by_id.get((record.declared_tool, record.declared_id))
@@ -260,7 +262,10 @@ def _name_customers(
     joined: Mapping[str, tuple[Record, str, str]],
     known: Mapping[str, str],
 ) -> tuple[list[Link], list[tuple[str, Record]], dict[str, str | None]]:
-    """Gives each group of records its customer: the id it has, else a new one; of several ids the oldest stays."""
+    """Gives each group of records its customer: the id it has, else a new one; of several ids the oldest stays.
+
+    `records` come best anchor first, and so have the first claim on an id that two groups could go on under.
+    """
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[joined[record.name][0].name if record.name in joined else record.name].append(record)
@@ -271,7 +276,7 @@ def _name_customers(
     minted: list[tuple[str, Record]] = []
     merged: dict[str, str | None] = {}
     for name, group in groups.items():
-        anchor = min(group, key=lambda record: (_rank(record.name), record.record_id))
+        anchor = min(group, key=lambda record: (_rank(*record.kind), record.record_id))
         # A company whose anchor was deleted goes on under its id, unless that id is another group's.
         ids = own[name] or {known[r.name] for r in group if r.name in known} - taken
         customer = min(ids, key=lambda id_: order[id_]) if ids else customer_id(*anchor[:3])
@@ -295,13 +300,13 @@ def _ledger(connection: sa.Connection) -> tuple[dict[str, str], dict[str, tuple[
     for customer, tool, type_, id_, minted_at in rows:
         anchor = f"{tool}/{type_}/{id_}"
         minted_for[anchor] = customer
-        order[customer] = (minted_at, _rank(anchor), id_)
+        order[customer] = (minted_at, _rank(tool, type_), id_)
     return minted_for, order
 
 
-def _rank(anchor: str) -> tuple[int, str]:
-    type_ = anchor.split("/")[1]
-    return (ANCHOR_ORDER.index(type_) if type_ in ANCHOR_ORDER else len(ANCHOR_ORDER), type_)
+def _rank(tool: str, record_type: str) -> tuple[int, str, str]:
+    kind = (tool, record_type)
+    return (ANCHOR_ORDER.index(kind) if kind in ANCHOR_ORDER else len(ANCHOR_ORDER), tool, record_type)
 
 
 def _write_ids(connection: sa.Connection, minted: Sequence[tuple[str, Record]], merged: Mapping[str, str | None]) -> None:

@@ -1,4 +1,4 @@
-"""Who each customer is and what it pays, out of its accounts, its organizations and what it bought.
+"""Who each customer is and what it pays, out of its records in every tool and what it bought.
 
 Here belong lifecycle, arr, renewal, segment, owner and what is counted per customer. Not here: which records are one company.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
+from connectors.sandbox import pendo_app
 from connectors.sandbox.world import Record, World
 from tests.truth.calendar import at, months_after
 from tests.truth.facts import Row, Seen
@@ -26,14 +27,22 @@ def profiles(seen: Seen, companies: Mapping[str, Company], deals: Mapping[str, R
 
 def _profile(seen: Seen, company: Company, won: list[Row]) -> Row:
     account = company.accounts[0] if company.accounts else None
-    named = account or company.organizations[0]
     owner = active_user(seen.world, account["OwnerId"]) if account else None
     arr = running_arr(won, seen.today) if won else None
     parent = account["ParentId"] if account else None
     domains = [*map(account_domain, company.accounts), *map(organization_domain, company.organizations)]
-    created = [record.get("CreatedDate") or record["created_at"] for record in (*company.accounts, *company.organizations)]
+    created = [
+        *(at(account["CreatedDate"]) for account in company.accounts),
+        *(at(organization["created_at"]) for organization in company.organizations),
+        *(pendo_app.moment(account["metadata"]["auto"]["firstvisit"]) for account in company.usage_accounts),
+    ]
+    names = [
+        *(account["Name"] for account in company.accounts),
+        *(organization["name"] for organization in company.organizations),
+        *(account["metadata"]["agent"]["name"] for account in company.usage_accounts),
+    ]
     return {
-        "name": named.get("Name") or named["name"],
+        "name": next(filter(None, names), None),
         "domain": next(filter(None, domains), None),
         "lifecycle": lifecycle(seen.world, domains, won, seen.today),
         "segment": None if arr is None else next(name for least, name in _SEGMENTS if arr >= least),
@@ -45,8 +54,9 @@ def _profile(seen: Seen, company: Company, won: list[Row]) -> Row:
         "parent_customer_id": seen.customer_of_account(parent),
         "salesforce_accounts": len(company.accounts),
         "zendesk_organizations": len(company.organizations),
+        "pendo_accounts": len(company.usage_accounts),
         "identity_method": company.method,
-        "first_seen_at": min(map(at, created)),
+        "first_seen_at": min(created),
     }
 
 

@@ -1,4 +1,4 @@
-"""Deals, tickets, issues and the links between the last two, one row per living record, by the names of its columns.
+"""Deals, tickets, issues, the links between these two, people and usage, one row per living thing, by its columns' names.
 
 Here belongs what follows from one record and those that it points to.
 Not here: who is which company, or what anything adds up to.
@@ -7,6 +7,7 @@ Not here: who is which company, or what anything adds up to.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +15,7 @@ from typing import Any
 
 from connectors.sandbox.jira_site import CUSTOMER, PRODUCT_AREA
 from connectors.sandbox.world import Record, World
+from tests.truth import raw_pendo
 from tests.truth.calendar import at, day, moment, months_after
 from tests.truth.identity import Place, account_place, organization_place
 
@@ -275,3 +277,33 @@ def ticket_issue_links(seen: Seen) -> dict[tuple[str, str], Row]:
             "removed_at": None,
         }
     return rows
+
+
+# usage ------------------------------------------------------------------------------------------------------------
+
+
+def usage(seen: Seen) -> dict[tuple[str, str, str, date], Row]:
+    """How often each visitor used each feature for an account on a day, with whatever browser."""
+    events: Counter[tuple[str, str, str, date]] = Counter()
+    for row in raw_pendo.CASES["feature_events"].rows(seen.world).values():
+        events[row["account_id"], row["visitor_id"], row["feature_id"], row["day"]] += row["num_events"]
+    return {key: {"tool": "pendo", "events": number} for key, number in events.items()}
+
+
+def visitors(seen: Seen) -> dict[str, Row]:
+    """The people who use the product for one account alone."""
+    return {
+        visitor["visitorId"]: {
+            "email": visitor["metadata"]["agent"].get("email") or _address(visitor["visitorId"]),
+            "role": "end-user",
+            "record_id": visitor["metadata"]["auto"]["accountids"][0],
+            "name": visitor["metadata"]["agent"].get("full_name"),
+            "active": True,
+        }
+        for visitor in seen.world.alive("visitor")
+        if len(visitor["metadata"]["auto"]["accountids"]) == 1
+    }
+
+
+def _address(visitor_id: str) -> str | None:
+    return visitor_id.lower() if "@" in visitor_id else None

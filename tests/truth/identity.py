@@ -1,4 +1,4 @@
-"""Which accounts and organizations are one company, and the id that the company keeps from night to night.
+"""Which records of which tools are one company, and the id that the company keeps from night to night.
 
 Here belong declared ids and registrable domains, the two ways by which records are joined. Not here: what a company pays.
 """
@@ -17,7 +17,7 @@ Place = tuple[str, str, str]  # tool, record type, record id
 
 _TWO_LABELS = {"co.uk", "com.au"}  # of the suffixes that the world's companies use, those that are no single label
 _FREE_MAIL = {"gmail.com", "outlook.com", "web.de"}
-_ANCHORS = ("salesforce", "zendesk")
+_ANCHORS = ("salesforce", "zendesk", "pendo")
 _ACCOUNT_ID = re.compile(r"001[0-9A-Za-z]{12}([0-9A-Za-z]{3})?")
 
 
@@ -27,6 +27,10 @@ def account_place(account_id: str) -> Place:
 
 def organization_place(organization_id: int) -> Place:
     return ("zendesk", "organization", str(organization_id))
+
+
+def usage_place(account_id: str) -> Place:
+    return ("pendo", "account", account_id)
 
 
 def registrable(site: str | None) -> str | None:
@@ -57,12 +61,18 @@ def names_an_account(external_id: str | None) -> bool:
     return bool(external_id and _ACCOUNT_ID.fullmatch(external_id))
 
 
+def declared_account(world: World, declared: str | None) -> str | None:
+    """The living account that somebody's id means, in either of its lengths."""
+    if declared is None or not names_an_account(declared):
+        return None
+    return next((account["Id"] for account in world.alive("account") if account["Id"][:15] == declared[:15]), None)
+
+
 def account_of(world: World, organization: Record) -> tuple[str | None, str]:
     """The account that an organization belongs to, and how that is known: declared_id, domain or alone."""
-    living = {account["Id"][:15]: account["Id"] for account in world.alive("account")}
-    external_id = organization["external_id"]
-    if names_an_account(external_id) and external_id[:15] in living:
-        return living[external_id[:15]], "declared_id"
+    declared = declared_account(world, organization["external_id"])
+    if declared:
+        return declared, "declared_id"
     domain = organization_domain(organization)
     sharing = [account["Id"] for account in world.alive("account") if domain and account_domain(account) == domain]
     return (sharing[0], "domain") if len(sharing) == 1 else (None, "alone")
@@ -72,28 +82,40 @@ def account_of(world: World, organization: Record) -> tuple[str | None, str]:
 class Company:
     """The living records that are one company."""
 
-    accounts: list[Record]
-    organizations: list[Record]
-    method: str
+    accounts: list[Record] = field(default_factory=list)
+    organizations: list[Record] = field(default_factory=list)
+    usage_accounts: list[Record] = field(default_factory=list)
+    method: str = "alone"
 
     @property
     def places(self) -> list[Place]:
         accounts = [account_place(account["Id"]) for account in self.accounts]
-        return sorted([*accounts, *(organization_place(organization["id"]) for organization in self.organizations)])
+        organizations = [organization_place(organization["id"]) for organization in self.organizations]
+        return sorted([*accounts, *organizations, *(usage_place(account["accountId"]) for account in self.usage_accounts)])
+
+    def joined(self, by: str) -> None:
+        """The least sure of the ways says how sure the whole is."""
+        self.method = "domain" if "domain" in (by, self.method) else "declared_id"
 
 
 def companies(world: World) -> list[Company]:
     """Every company that some tool has a living record of. Two accounts are two companies, whatever they share."""
-    by_account = {account["Id"]: Company([account], [], "alone") for account in world.alive("account")}
+    by_account = {account["Id"]: Company([account]) for account in world.alive("account")}
     strangers = []
     for organization in world.alive("organization"):
         account_id, method = account_of(world, organization)
         if account_id is None:
-            strangers.append(Company([], [organization], "alone"))
+            strangers.append(Company(organizations=[organization]))
             continue
-        company = by_account[account_id]
-        company.organizations.append(organization)
-        company.method = "domain" if "domain" in (method, company.method) else "declared_id"
+        by_account[account_id].organizations.append(organization)
+        by_account[account_id].joined(method)
+    for usage_account in world.alive("pendo_account"):
+        account_id = declared_account(world, usage_account["accountId"])
+        if account_id is None:
+            strangers.append(Company(usage_accounts=[usage_account]))
+            continue
+        by_account[account_id].usage_accounts.append(usage_account)
+        by_account[account_id].joined("declared_id")
     return [*by_account.values(), *strangers]
 
 

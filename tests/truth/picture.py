@@ -6,6 +6,7 @@ Here belongs the order in which the parts are made. Not here: what any of them m
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 
 from connectors.sandbox.world import World
 from tests.truth import customers, facts, features, gaps, identity
@@ -22,6 +23,8 @@ class Picture:
     tickets: dict[str, Row]
     issues: dict[str, Row]
     ticket_issue_links: dict[tuple[str, str], Row]
+    usage: dict[tuple[str, str, str, date], Row]
+    visitors: dict[str, Row]
     evidence: dict[features.Key, Row]
     customers: dict[str, Row]
     features: dict[str, Row]
@@ -51,6 +54,8 @@ class Nights:
             tickets=tickets,
             issues=issues,
             ticket_issue_links=links,
+            usage=facts.usage(seen),
+            visitors=facts.visitors(seen),
             evidence=evidence,
             customers=customers.customers(seen, profiles, deals, tickets, found.values()),
             features=features.features(parts, evidence.values(), found.values()),

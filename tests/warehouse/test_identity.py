@@ -37,6 +37,11 @@ def organization(id_: str, host: str | None = None, declared: str | None = None,
     }
 
 
+def usage_account(id_: str, declared: str | None = None, **more: Any) -> dict[str, Any]:
+    pointed = {"declared_tool": "salesforce", "declared_id": declared} if declared else {}
+    return {"tool": "pendo", "record_type": "account", "record_id": id_, **pointed, **more}
+
+
 def minted(tool: str, type_: str, id_: str) -> str:
     return "c_" + sha256(f"{tool}/{type_}/{id_}".encode()).hexdigest()[:16]
 
@@ -91,6 +96,19 @@ def test_an_id_is_minted_from_its_anchor(resolve: Resolve) -> None:
     assert found == {
         ACME: (minted("salesforce", "account", ACME), "alone"),
         "7": (minted("zendesk", "organization", "7"), "alone"),
+    }
+
+
+def test_records_of_one_type_in_two_tools_are_told_apart(resolve: Resolve) -> None:
+    """Only Salesforce's accounts are what other records are joined to."""
+    pendo = usage_account("trial", host="acme.com")
+    found = resolve(pendo, usage_account("acme", ACME), organization("7", "acme.com", "trial"), account(ACME))
+
+    assert found == {
+        ACME: (minted("salesforce", "account", ACME), "alone"),
+        "7": (minted("zendesk", "organization", "7"), "alone"),
+        "acme": (minted("salesforce", "account", ACME), "declared_id"),
+        "trial": (minted("pendo", "account", "trial"), "alone"),
     }
 
 
@@ -168,6 +186,15 @@ def test_an_id_that_left_with_its_account_is_not_given_to_two(resolve: Resolve) 
 
     assert found["7"][0] != found["8"][0]
     assert minted("salesforce", "account", ACME) in {found["7"][0], found["8"][0]}
+
+
+def test_of_two_who_could_go_on_under_an_id_the_better_anchor_does(resolve: Resolve) -> None:
+    before = resolve(account(ACME), organization("7", None, ACME), usage_account("acme", ACME))
+
+    found = resolve(organization("7", None, ACME), usage_account("acme", ACME))
+
+    assert found["7"][0] == before[ACME][0]
+    assert found["acme"][0] == minted("pendo", "account", "acme")
 
 
 def test_a_link_that_changes_is_closed_and_the_next_one_opened(resolve: Resolve, warehouse: Warehouse) -> None:

@@ -26,7 +26,8 @@ from unified.customer_records as account
 join unified.customer_profiles as profile on profile.customer_id = account.customer_id
 left join running on running.account_id = account.record_id
 where
-    account.record_type = 'account'
+    account.tool = 'salesforce'
+    and account.record_type = 'account'
     and profile.lifecycle = 'paying'
     and profile.zendesk_organizations = 0
     and (running.account_id is not null or account.arr > 0)

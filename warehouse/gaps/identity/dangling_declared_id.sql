@@ -16,6 +16,9 @@ with declared as (
     from unified.records as record
     where
         not record.deleted
+        -- Not the accounts of Pendo: their ids are the application's, which nobody can correct.
+        and record.tool = 'zendesk'
+        and record.record_type = 'organization'
         and record.declared_tool = 'salesforce'
         -- Ids have 15 or 18 characters; what begins as an account's id does and has others was cut short.
         and (

@@ -1,7 +1,7 @@
 -- One row per customer with a record that lives in some tool: who it is and what it pays.
 -- key: customer_id
 -- customer_id text: The customer; the id never changes.
--- name text: Name, from the Salesforce account, else the Zendesk organization.
+-- name text: Name, from the Salesforce account, else the Zendesk organization, else the Pendo account.
 -- domain text: Registrable domain of the company's website; null if it has none of its own.
 -- lifecycle text: internal (our own), paying (arr or a running term), churned (a term ended, none runs), else prospect.
 -- segment text: Segment, from the field that the settings name, else by the settings' bands of arr; null if unknown.
@@ -17,7 +17,8 @@
 --   record.
 -- identity_score double: How sure that is, 0 to 1; null for one record.
 -- first_seen_at timestamp: When its first record was created in any tool (UTC).
--- url text: Address of the record that the name is from.
+-- url text: Address of the record that the name is from; null in Pendo.
+-- pendo_accounts integer: Pendo accounts that are this customer.
 with ranked as (
     select
         record.customer_id,
@@ -34,7 +35,7 @@ with ranked as (
         row_number() over (
             partition by record.customer_id
             order by
-                case record.record_type when 'account' then 1 when 'organization' then 2 else 3 end,
+                case record.tool when 'salesforce' then 1 when 'zendesk' then 2 else 3 end,
                 case when minted.anchor_id = record.record_id then 1 else 2 end,
                 record.created_at nulls last,
                 record.record_id
@@ -88,6 +89,7 @@ counted as (
         count(*) filter (where record.tool = 'salesforce' and record.record_type = 'account') as salesforce_accounts,
         count(*) filter (where record.tool = 'zendesk' and record.record_type = 'organization')
             as zendesk_organizations,
+        count(*) filter (where record.tool = 'pendo' and record.record_type = 'account') as pendo_accounts,
         bool_or(record.internal) as internal,
         sum(record.arr) as arr_by_field,
         min(case when record.method <> 'alone' then record.score end) as least_score,
@@ -167,7 +169,8 @@ select
     coalesce(joined.method, 'alone') as identity_method,
     counted.least_score as identity_score,
     counted.first_seen_at,
-    described.url
+    described.url,
+    counted.pendo_accounts
 from described
 join counted on counted.customer_id = described.customer_id
 join valued on valued.customer_id = described.customer_id

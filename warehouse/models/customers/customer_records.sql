@@ -1,7 +1,7 @@
 -- One row per company record that lives in its tool, with the customer it belongs to now.
 -- key: tool, record_type, record_id
 -- tool text: The tool that holds the record.
--- record_type text: account (Salesforce) or organization (Zendesk).
+-- record_type text: account (Salesforce, Pendo) or organization (Zendesk).
 -- record_id text: The record's id in its tool.
 -- customer_id text: The customer.
 -- name text: The company's name, as that tool has it.
@@ -13,8 +13,8 @@
 -- arr decimal: Annual recurring revenue in the reporting currency, from the field that the settings name.
 -- method text: How the record was found to be this customer's: declared_id, domain, or alone.
 -- score double: How sure that is, 0 to 1.
--- created_at timestamp: When the record was created (UTC).
--- url text: Address of the record in its tool.
+-- created_at timestamp: When the record was created (UTC), in Pendo when somebody of it was first seen.
+-- url text: Address of the record in its tool; null in Pendo.
 select
     record.tool,
     record.record_type,

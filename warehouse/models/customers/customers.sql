@@ -1,7 +1,7 @@
 -- One row per customer: who it is, what it pays, how it fares, and what its gaps put at stake.
 -- key: customer_id
 -- customer_id text: The customer; the id never changes.
--- name text: Name, from the Salesforce account, else the Zendesk organization.
+-- name text: Name, from the Salesforce account, else the Zendesk organization, else the Pendo account.
 -- domain text: Registrable domain of the company's website; null if it has none of its own.
 -- lifecycle text: internal (our own), paying (arr or a running term), churned (a term ended, none runs), else prospect.
 -- segment text: Segment, from the field that the settings name, else by the settings' bands of arr; null if unknown.
@@ -17,7 +17,7 @@
 --   record.
 -- identity_score double: How sure that is, 0 to 1; null for one record.
 -- first_seen_at timestamp: When its first record was created in any tool (UTC).
--- url text: Address of the record that the name is from.
+-- url text: Address of the record that the name is from; null in Pendo.
 -- open_deals integer: Deals neither won nor lost; null while no deal at all is known.
 -- open_deal_amount decimal: Sum of their known amounts; null if none is known.
 -- open_tickets integer: Tickets neither solved nor closed; null while no ticket at all is known.
@@ -32,6 +32,7 @@
 -- picture_missing json: What is missing, a sorted list: arr, renewal_date, segment and zendesk_organization of those
 --   who
 --   pay; domain, name, owner and salesforce_account of all.
+-- pendo_accounts integer: Pendo accounts that are this customer.
 with told as (
     -- What no tool has told anything about is unknown, not 0.
     select
@@ -148,7 +149,8 @@ select
             then coalesce(open_gaps.arr_at_stake, 0) + coalesce(staked.pipeline_at_stake, 0)
     end as money_at_stake,
     missing.things = '' as picture_complete,
-    '[' || missing.things || ']' as picture_missing
+    '[' || missing.things || ']' as picture_missing,
+    profile.pendo_accounts
 from unified.customer_profiles as profile
 cross join told
 left join selling on selling.customer_id = profile.customer_id

@@ -58,20 +58,25 @@ ancestry as (
     left join alive as ancestor on ancestor.id = grandparent.parent_id
 ),
 
--- An id of 15 characters is the first 15 of one of 18. A name has to be one customer's only.
+-- An id of 15 characters is the first 15 of one of 18. A name has to be one customer's only. Pendo's names do not count:
+-- a customer whose account there could not be told to be his would have a namesake in himself.
 named as (
     select
         issue.id,
         company.customer_id
     from jira.issues as issue
     join unified.customer_records as company on lower(trim(company.name, ' ')) = lower(trim(issue.customer, ' '))
+    where company.tool <> 'pendo'
     union all
     select
         issue.id,
         company.customer_id
     from jira.issues as issue
     join unified.customer_records as company on left(company.record_id, 15) = left(trim(issue.customer, ' '), 15)
-    where company.record_type = 'account' and length(trim(issue.customer, ' ')) in (15, 18)
+    where
+        company.tool = 'salesforce'
+        and company.record_type = 'account'
+        and length(trim(issue.customer, ' ')) in (15, 18)
 ),
 
 askers as (

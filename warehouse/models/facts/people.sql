@@ -3,8 +3,10 @@
 -- tool text: The tool that knows the person.
 -- person_id text: The person's id in that tool.
 -- email text: E-mail address in lower case; null if hidden or not given.
--- role text: contact (Salesforce), end-user, agent or admin (Zendesk, as of now), or user (a colleague).
--- record_id text: The company record in the same tool that the person belongs to; null for colleagues.
+-- role text: contact (Salesforce), end-user (Zendesk, Pendo), agent or admin (Zendesk, as of now), or user (a
+--   colleague).
+-- record_id text: The company record in the same tool that the person belongs to; null for colleagues. Who visits for
+--   several of Pendo's accounts, or for none, belongs to nobody and is left out.
 -- name text: Full name.
 -- active boolean: Whether the person is still there: not deleted, and for colleagues able to log in.
 with known as (
@@ -37,6 +39,22 @@ with known as (
         person.name,
         person._deleted_at is null and coalesce(person.active, true) as active
     from zendesk.users as person
+    union all
+    select
+        'pendo' as tool,
+        visitor.visitor_id as person_id,
+        coalesce(
+            nullif(trim(visitor.email, ' '), ''),
+            case when regexp_matches(visitor.visitor_id, '^[^@ ]+@[^@ ]+$') then visitor.visitor_id end
+        ) as email,
+        'end-user' as role,
+        json_extract_string(cast(visitor.account_ids as json), '$[0]') as record_id,
+        visitor.full_name as name,
+        visitor._deleted_at is null as active
+    from pendo.visitors as visitor
+    where
+        json_extract_string(cast(visitor.account_ids as json), '$[0]') is not null
+        and json_extract_string(cast(visitor.account_ids as json), '$[1]') is null
     union all
     select
         'jira' as tool,
