@@ -150,7 +150,7 @@ class Salesforce(ToolSection):
     def declared(self) -> tuple[Read, ...]:
         if not self.objects:
             return super().declared()
-        from connectors.salesforce import custom
+        from connectors.salesforce_streams import custom
 
         return (*super().declared(), *(custom(name) for name in self.objects))
 
