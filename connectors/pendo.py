@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, partial
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ from connectors.auth import Key, secret
 from connectors.base import Batch, Choices, Count, Cursor, Estimate, Finding, Present, Read, SourceError, Span, Stream
 from connectors.columns import streams
 from connectors.http import VERDICTS, Gate, HttpConnector, Patience, Site, Verdict
-from connectors.pendo_days import EAST, Days, Stretch
+from connectors.pendo_days import EAST, LONGEST, Days, Stretch
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,15 @@ _ALL_APPS = {"appId": 'expandAppIds("*")'}  # unasked, Pendo shows the first app
 _FIGURES = ("num_events", "num_minutes")  # what may grow while a row stays the same
 _DAY = 86_400_000  # milliseconds
 _REPLY_SECONDS = 2.0  # what an aggregation takes, more or less; Pendo states no limit that would matter
+
+
+@dataclass(frozen=True)
+class _Portion:
+    """How much is asked for at a time: rows, days of events, days of sums."""
+
+    rows: int
+    days: int
+    summed: int = 10_000
 
 
 class _Reply(msgspec.Struct):
@@ -100,7 +109,7 @@ class Pendo(HttpConnector):
         self._choices = choices or Choices()
         self._anonymous = anonymous
         self._first_days = first_days
-        self._most = MOST
+        self._portion = _Portion(MOST, LONGEST)
         self._decoders = {name: _decoder(stream, self._choices) for name, stream in _STREAMS.items()}
 
     def batches(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
@@ -121,27 +130,27 @@ class Pendo(HttpConnector):
 
     def check(self) -> Iterator[Finding]:
         """The key once, then what each of three permissions lets it read."""
-        login = self.tried("login", lambda: self._shown(self._get("/api/v1/metadata/schema/account")))
+        login = self.tried("login", partial(self._readable, "/api/v1/metadata/schema/account", "works"))
         yield login
         if login.ok:
             yield Finding("metadata", True, "can be read")
-            aggregated = self.tried("aggregation", lambda: f"can be read: {self._counted('accounts', None)} accounts")
+            aggregated = self.tried("aggregation", self._aggregates)
             for name in ("accounts", "visitors", *_EVENTS):
                 yield replace(aggregated, subject=name)
             for name in _LISTS:
-                yield self.tried(name, partial(self._listable, name))
+                yield self.tried(name, partial(self._readable, f"/api/v1/{_STREAMS[name].source}", "can be read"))
 
     def estimate(self, reads: tuple[Read, ...]) -> Iterator[Estimate]:
         for read in reads:
             if read.name in _EVENTS:
                 days = self._days(read.streams[0], None)
-                records, requests = days.total, 1 + sum(1 for stretch in days.stretches(self._most) if stretch.rows)
+                records, requests = days.total, 1 + sum(1 for stretch in days.stretches(MOST, LONGEST) if stretch.rows)
             elif read.name == "metadata":
                 records, requests = 0, 2
             else:
                 scope = None if read.name in ("accounts", "visitors") else _ALL_APPS
                 records = self._counted(read.name, scope)
-                requests = 1 if read.name in _LISTS else records // self._most + 1
+                requests = 1 if read.name in _LISTS else records // MOST + 1
             yield Estimate(read.name, records, requests, requests * _REPLY_SECONDS)
 
     # asking ---------------------------------------------------------------------------------------------------------
@@ -181,7 +190,7 @@ class Pendo(HttpConnector):
     def _pages(self, name: str, source: Mapping[str, Any], who: str, *steps: Mapping[str, Any]) -> Iterator[rows.Page]:
         """All rows of a pipeline, by rising id, so many at a time. The last id of a full reply, which may have more rows
         than were given, comes again with the next."""
-        after, most = None, self._most
+        after, most = None, self._portion.rows
         while True:
             further = ({"filter": f"{who} > {_quoted(after)}"},) if after else ()
             response = self._aggregated(source, *steps, *further, {"sort": [who]}, {"limit": most})
@@ -204,13 +213,14 @@ class Pendo(HttpConnector):
                 yield from self._pages(name, source, who, *self._known(who))
                 return
             except SourceError as error:
-                self._ask_for_less(error, self._most)
+                self._less("rows", self._portion.rows, error)
 
-    def _ask_for_less(self, error: SourceError, than: int) -> None:
+    def _less(self, of: str, than: int, error: SourceError) -> None:
+        """From now on half as many rows or days at a time as were just asked for, if that is what Pendo wants."""
         if _TOO_LARGE not in str(error) or than < 2:
             raise error
-        self._most = min(self._most, than) // 2
-        log.info("Pendo: asking for %d rows at a time from now on", self._most)
+        self._portion = replace(self._portion, **{of: than // 2})
+        log.info("Pendo: %s; asking for %d %s at a time from now on", _TOO_LARGE, than // 2, of)
 
     # snapshots ------------------------------------------------------------------------------------------------------
 
@@ -267,7 +277,7 @@ class Pendo(HttpConnector):
         then has a history, or had a visitor forgotten."""
         days = self._days(stream, cursor)
         until = self.gate.clock
-        while stretch := next(days.stretches(self._most), None):
+        while stretch := next(days.stretches(self._portion.rows, self._portion.days), None):
             yield from self._stretch(stream, days, stretch)
         counted = Count(days.settled_rows, _placed_by(stream), _edge(stream, days.open_from), _edge(stream, days.first))
         yield Batch(days.done(), counted={stream.name: counted}, covered_until=until)
@@ -277,18 +287,41 @@ class Pendo(HttpConnector):
         known = Days.of(cursor)
         since = self._choices.since
         first = known.first if known else since.date() if since else None
-        if first:
-            series = _series(stream, _start(stream, first), Days.asked(first, self.gate.clock))
-        else:  # by Pendo's own clock, which nobody knows before its first reply; a day more, since the first may be cut
-            series = _series(stream, f"now() - {self._first_days + 1} * {_DAY}", self._first_days + 3)
+        there = self._sums(stream, first)
+        days = known or Days(first or self._first_day())
+        return days.beside(there, self.gate.clock, late_by=timedelta(hours=8 if _is_single(stream) else 18))
+
+    def _first_day(self) -> date:
+        return (self.gate.clock - timedelta(days=self._first_days)).date()
+
+    def _sums(self, stream: Stream, first: date | None) -> dict[date, tuple[int, int]]:
+        """For each day how many rows, and how many uses in them; in one request, or as many as Pendo wants it to be."""
+        there: dict[date, tuple[int, int]] = {}
+        if first is None:  # by Pendo's own clock, which nobody knows before its first reply
+            try:  # a day more, since the first may be cut
+                return self._summed(stream, f"now() - {self._first_days + 1} * {_DAY}", self._first_days + 3)
+            except SourceError as error:
+                self._less("summed", self._first_days, error)
+                first = self._first_day()
+        left = Days.asked(first, self.gate.clock)
+        while left > 0:
+            number = min(left, self._portion.summed)
+            try:
+                there |= self._summed(stream, _start(stream, first), number)
+            except SourceError as error:
+                self._less("summed", number, error)
+            else:
+                first += timedelta(days=number)
+            left = min(left, (self.gate.clock.date() - first).days + 3)
+        return there
+
+    def _summed(self, stream: Stream, first: int | str, days: int) -> dict[date, tuple[int, int]]:
         single = ({"eval": {"day": f"browserTime - browserTime % {_DAY}"}},) if _is_single(stream) else ()
         figures = {"rows": {"count": None}, **({} if single else {"uses": {"sum": "numEvents"}})}
+        source = {stream.source: _ALL_APPS, "timeSeries": _series(stream, first, days)}
         group = {"group": {"group": ["day"], "fields": figures}}
-        source = {stream.source: _ALL_APPS, "timeSeries": series}
         response = self._aggregated(source, *self._known("visitorId"), *single, group)
-        there = {_day(each.day): (each.rows, int(each.uses)) for each in self._results(response, _Sum)}
-        days = known or Days(first or (self.gate.clock - timedelta(days=self._first_days)).date())
-        return days.beside(there, self.gate.clock, late_by=timedelta(hours=8 if single else 18))
+        return {_day(each.day): (each.rows, int(each.uses)) for each in self._results(response, _Sum)}
 
     def _stretch(self, stream: Stream, days: Days, stretch: Stretch) -> Iterator[Batch]:
         """Some days in a row, which replace what was known of them."""
@@ -298,7 +331,8 @@ class Pendo(HttpConnector):
                 figures |= _figures(stream, page.table)
                 yield Batch(days.cursor(), {stream.name: page.table}, page.rejects)
         except SourceError as error:
-            self._ask_for_less(error, stretch.rows)
+            of, than = ("days", stretch.days) if stretch.days > 1 else ("rows", min(stretch.rows, self._portion.rows))
+            self._less(of, than, error)
             return  # what has come is right, and comes again
         found: dict[date, tuple[int, int]] = {}
         for day, uses in figures.values():
@@ -313,17 +347,18 @@ class Pendo(HttpConnector):
         if not stretch.rows:
             return
         source = {stream.source: _ALL_APPS, "timeSeries": _series(stream, _start(stream, stretch.first), stretch.days)}
-        if stretch.rows > self._most:  # of one day
+        if stretch.rows > self._portion.rows:  # of one day
             yield from self._pages(stream.name, source, "visitorId", *self._known("visitorId"))
             return
         response = self._aggregated(source, *self._known("visitorId"))
         yield self._page(stream.name, self.decoded(response, _Reply).results, response)
 
-    def _shown(self, response: Response) -> str:
-        return f"works, for {len(self.decoded(response, dict[str, Any]))} groups of fields"
+    def _readable(self, path: str, praise: str) -> str:
+        self._get(path)
+        return praise
 
-    def _listable(self, name: str) -> str:
-        self._get(f"/api/v1/{_STREAMS[name].source}")
+    def _aggregates(self) -> str:
+        self._counted("accounts", None)
         return "can be read"
 
 

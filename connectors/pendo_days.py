@@ -14,7 +14,7 @@ from connectors.base import Cursor
 
 EAST = timedelta(hours=13)  # a day that begins anywhere from Hawaii to New Zealand is, so much later, on its date in UTC
 WATCHED = 400  # days after which what was read stays as it is
-LONGEST = 30  # days of one request; Pendo asks for no more
+LONGEST = 30  # days of one request; Pendo asks not to want more
 _DAY = timedelta(days=1)
 
 Sums = tuple[int, int]  # rows, and how often something was used
@@ -80,14 +80,14 @@ class Days:
     def settled_rows(self) -> int:
         return sum(rows for day, (rows, _) in self.there.items() if day < self.open_from)
 
-    def stretches(self, most: int) -> Iterator[Stretch]:
-        """What is left to read, in few stretches of no more than so many rows. What lies between two days that have to
+    def stretches(self, most: int, longest: int) -> Iterator[Stretch]:
+        """What is left to read, in few stretches of no more than so many rows and days. What lies between two days that have to
         be read is read along, if that saves a request; a single day may have more rows."""
         first: date | None = None
         last, rows = date.min, 0
         for day in self._left():
             more = sum(self.there.get(each, (0, 0))[0] for each in _range(last + _DAY, day + _DAY)) if first else 0
-            if first and (day - first).days < LONGEST and rows + more <= most:
+            if first and (day - first).days < longest and rows + more <= most:
                 last, rows = day, rows + more
                 continue
             if first:
