@@ -1,20 +1,25 @@
-"""What is Salesforce's own: ids, deleted and merged rows, hidden fields, late rows, wide objects, the two logins."""
+"""What is Salesforce's own: ids, deleted and merged rows, hidden fields, late rows, wide and custom objects, the logins."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from contract import stream
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from landing import landed
+from landing import Landing, landed, read
 
-from connectors import salesforce
-from connectors.base import Connector, SourceError
+from connectors import salesforce_api, salesforce_streams
+from connectors.base import Choices, Connector, SourceError, Unavailable
+from connectors.salesforce import custom
 from connectors.sandbox import salesforce as stand_in
 from connectors.sandbox.serve import Running
+from tests.truth.raw_salesforce import CASES
 
 Connect = Callable[..., Connector]
 
@@ -67,7 +72,8 @@ def test_fields_can_be_mapped_by_name_in_any_case_or_by_label(running: Running, 
     deal = next(iter(running.world.opportunities))
     running.world.change("opportunity", deal, Blocking_Feature__c="APP-1")
     for field in ("Blocking_Feature__c", "blocking_feature__C", "Blocking Feature"):
-        landing = landed(connect("salesforce", fields={"opportunities": {"blocking_feature": field}}), "opportunities")
+        choices = Choices({"opportunities": {"blocking_feature": field}})
+        landing = landed(connect("salesforce", choices=choices), "opportunities")
         assert landing.all[(deal,)]["blocking_feature"] == "APP-1"
 
 
@@ -75,7 +81,7 @@ def test_every_readable_field_is_kept_but_no_compound_and_no_wrapping(running: R
     for record_id, row in landed(connect("salesforce"), "accounts").all.items():
         extra = json.loads(row["extra"])
         assert extra["Success_Plan__c"] == running.world.accounts[record_id[0]]["Success_Plan__c"]
-        assert "BillingCity" in extra
+        assert "BillingStreet" in extra
         assert not {"attributes", "BillingAddress", "Name"} & set(extra)
 
 
@@ -83,7 +89,7 @@ def test_too_many_fields_for_one_address_are_asked_for_in_parts(
     running: Running, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = landed(connect("salesforce"), "opportunities").all
-    monkeypatch.setattr(salesforce, "_LONGEST_SELECT", 80)
+    monkeypatch.setattr(salesforce_api, "_LONGEST_SELECT", 80)
     running.salesforce.log.clear()
     assert landed(connect("salesforce"), "opportunities").all == whole
     assert max(len(entry.target) for entry in running.salesforce.log) < 500
@@ -92,7 +98,7 @@ def test_too_many_fields_for_one_address_are_asked_for_in_parts(
 def test_what_changes_between_two_parts_of_a_wide_page_comes_whole_the_next_time(
     running: Running, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(salesforce, "_LONGEST_SELECT", 80)
+    monkeypatch.setattr(salesforce_api, "_LONGEST_SELECT", 80)
     landing = landed(connect("salesforce"), "accounts")
     record_id = next(iter(running.world.accounts))
     running.world.change("account", record_id, Name="First", Website="first.example")
@@ -132,20 +138,206 @@ def test_rows_of_equal_stamp_are_not_lost_at_the_border(running: Running, connec
     ("short", "long"), [("001D000000IqhSL", "001D000000IqhSLIAZ"), ("001000000000001", "001000000000001AAA")]
 )
 def test_an_id_of_fifteen_characters_gets_the_three_that_tell_upper_from_lower_case(short: str, long: str) -> None:
-    assert salesforce.long_id(short) == long
-    assert salesforce.long_id(long) == long
-    assert salesforce.long_id(None) is None
+    assert salesforce_streams.long_id(short) == long
+    assert salesforce_streams.long_id(long) == long
+    assert salesforce_streams.long_id(None) is None
 
 
-def test_ids_that_come_short_are_held_long(running: Running, connect: Connect) -> None:
-    accounts = {record_id: row["owner_id"] for (record_id,), row in landed(connect("salesforce"), "accounts").all.items()}
-    records = [
-        {"Id": record_id[:15], "OwnerId": owner[:15], "SystemModstamp": "2026-11-01T10:00:00.000+0000"}
-        for record_id, owner in accounts.items()
+@pytest.mark.parametrize("name", ["accounts", "opportunity_history", "tasks"])
+def test_ids_that_come_short_are_held_long(running: Running, connect: Connect, name: str) -> None:
+    long = ids_of(rows_of(connect, name))
+    running.salesforce.short_ids = True
+    assert ids_of(rows_of(connect, name)) == long
+
+
+def ids_of(rows: dict[tuple[Any, ...], dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    return {key: {column: value for column, value in row.items() if column.endswith("id")} for key, row in rows.items()}
+
+
+def rows_of(connect: Connect, name: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    return landed(connect("salesforce"), name).all
+
+
+def test_pages_that_are_forgotten_in_the_middle_are_asked_for_again_from_there(running: Running, connect: Connect) -> None:
+    whole = rows_of(connect, "contacts")
+    running.salesforce.log.clear()
+    running.salesforce.faults.run(running.salesforce.expire_locators, "queryAll/0r8", after=1)
+    assert rows_of(connect, "contacts") == whole
+    queries = [
+        entry.target for entry in running.salesforce.log if "queryAll?q=SELECT+" in entry.target and "COUNT" not in entry.target
     ]
-    running.salesforce.faults.answer(200, "queryAll", body={"totalSize": 1, "done": True, "records": records})
-    again = landed(connect("salesforce"), "accounts").all
-    assert {record_id: row["owner_id"] for (record_id,), row in again.items()} == accounts
+    assert len(queries) == 2
+    assert "Id+%3E+" in queries[1]
+
+
+def test_a_second_read_asks_for_a_description_a_page_and_a_count(running: Running, connect: Connect) -> None:
+    running.salesforce.page_size = None
+    for name in [
+        name for name in CASES if name not in ("fields", "currency_types", "dated_conversion_rates", "product_request__c")
+    ]:
+        landing = landed(connect("salesforce"), name)
+        running.world.tick(120)
+        running.salesforce.log.clear()
+        landing.read_on(connect("salesforce"))
+        asked = [entry.target for entry in running.salesforce.log if "oauth2" not in entry.target]
+        listed = name in ("opportunity_stages", "record_types")
+        assert len(asked) == (2 if listed else 3), asked
+        assert sum("COUNT" in target for target in asked) == (not listed)
+
+
+def test_a_custom_object_is_read_by_its_name(running: Running, connect: Connect) -> None:
+    (wish,) = custom("Product_Request__c").streams
+    assert (wish.name, wish.source, wish.key) == ("product_request__c", "Product_Request__c", ("id",))
+    landing = Landing(custom("Product_Request__c")).read_on(connect("salesforce"))
+    found = {record["Id"]: record for record in running.world.store("product_request").values()}
+    assert {record_id for (record_id,) in landing.all} == set(found)
+    for (record_id,), row in landing.all.items():
+        assert json.loads(row["extra"])["Votes__c"] == found[record_id]["Votes__c"]
+
+
+@pytest.mark.parametrize("name", ["Product_Request", "Product Request__c", "A__c; DROP", "Account WHERE Name__c", "", "__c"])
+def test_what_is_no_name_of_a_custom_object_is_refused(name: str) -> None:
+    with pytest.raises(SourceError, match="Product_Request__c"):
+        custom(name)
+
+
+def test_a_custom_object_that_is_not_there_is_an_error_that_names_it(connect: Connect) -> None:
+    with pytest.raises(SourceError, match="shows no object Nothing__c") as caught:
+        Landing(custom("Nothing__c")).read_on(connect("salesforce"))
+    assert not caught.value.transient
+    assert not isinstance(caught.value, Unavailable)
+
+
+@pytest.mark.parametrize("name", ["currency_types", "dated_conversion_rates"])
+def test_currencies_are_there_only_where_the_org_has_several(running: Running, connect: Connect, name: str) -> None:
+    with pytest.raises(Unavailable):
+        landed(connect("salesforce"), name)
+    running.salesforce.multi_currency = True
+    assert {row["iso_code"] for row in rows_of(connect, name).values()} == {"USD", "EUR", "GBP"}
+    codes = {row["currency_iso_code"] for row in rows_of(connect, "opportunities").values()}
+    assert codes <= {"USD", "EUR", "GBP"}
+    assert None not in codes
+
+
+def test_an_object_that_is_hidden_is_an_error_and_not_merely_unavailable(running: Running, connect: Connect) -> None:
+    running.salesforce.hidden = {"Case"}
+    with pytest.raises(SourceError, match="shows no object Case") as caught:
+        landed(connect("salesforce"), "cases")
+    assert not isinstance(caught.value, Unavailable)
+    told = {finding.subject: finding for finding in connect("salesforce").check()}
+    assert not told["cases"].ok
+    assert told["accounts"].ok
+
+
+def test_check_tells_what_is_left_and_what_nobody_shares(running: Running, connect: Connect) -> None:
+    told = {finding.subject: finding for finding in connect("salesforce", objects=["Product_Request__c"]).check()}
+    assert set(told) == {"login", *CASES}
+    assert all(finding.ok for finding in told.values())
+    left = running.salesforce.daily_requests - 18
+    assert f"{left - 1} of 100000 requests of the day left" in told["login"].message
+    assert "10000 of 10000 Bulk jobs" in told["login"].message
+    assert "this org has no currencytype" in told["currency_types"].message.lower()
+    assert "View All Data" not in told["login"].message
+    running.salesforce.sees_all = False
+    assert "lacks the permission View All Data" in next(connect("salesforce").check()).message
+
+
+def test_an_estimate_counts_what_a_first_read_will_ask(running: Running, connect: Connect) -> None:
+    running.salesforce.page_size = None
+    connector = connect("salesforce")
+    estimates = {found.read: found for found in connector.estimate(connector.reads)}
+    assert set(estimates) == {read.name for read in connector.reads}
+    assert estimates["contacts"].records == len(running.world.contacts)
+    for name in ("contacts", "opportunity_history", "opportunity_stages", "tasks", "users"):
+        running.salesforce.log.clear()
+        rows_of(connect, name)
+        asked = [entry for entry in running.salesforce.log if "oauth2" not in entry.target]
+        assert estimates[name].requests == len(asked)
+        assert estimates[name].share == len(asked) / 100_000
+    assert "no CurrencyType" in estimates["currency_types"].note
+
+
+def test_nothing_is_asked_any_more_when_the_days_share_is_used(running: Running, connect: Connect) -> None:
+    running.salesforce.daily_requests = 30
+    connector = connect("salesforce", daily_share=0.8)  # 24 of 30, of which others have used 18
+    with pytest.raises(SourceError, match=r"salesforce\.daily_share"):
+        landed(connector, "contacts")
+    assert running.salesforce.used == 24
+    assert landed(connect("salesforce", daily_share=1.0), "record_types").alive
+
+
+def test_what_nobody_wants_is_not_asked_for(running: Running, connect: Connect) -> None:
+    choices = Choices(without={"contacts": frozenset({"email", "Newsletter__c", "id", "system_modstamp"})})
+    running.salesforce.log.clear()
+    rows = landed(connect("salesforce", choices=choices), "contacts").all
+    (query, *_) = [entry.target for entry in running.salesforce.log if "SELECT" in entry.target]
+    assert "Email" not in query
+    assert "Newsletter" not in query
+    assert {row["email"] for row in rows.values()} == {None}
+    assert all("Newsletter__c" not in json.loads(row["extra"] or "{}") for row in rows.values())
+    assert all(row["system_modstamp"] for row in rows.values())  # reading itself needs it
+
+
+@pytest.mark.parametrize("name", ["contacts", "opportunity_history"])
+def test_a_first_read_can_start_at_a_date_and_is_complete_from_there(
+    running: Running, connect: Connect, name: str, tmp_path: Path
+) -> None:
+    kind, field = {"contacts": ("contact", "SystemModstamp"), "opportunity_history": ("opportunity_history", "CreatedDate")}[
+        name
+    ]
+    stamps = sorted(record[field] for record in running.world.alive(kind))
+    since = datetime.fromisoformat(stamps[len(stamps) // 2])
+    connector = connect("salesforce", choices=Choices(since=since))
+    batches = list(connector.batches(read(connector, name), None))
+    found = {record_id for batch in batches for table in batch.rows.values() for record_id in table["id"].to_pylist()}
+    recent = {record["Id"] for record in running.world.alive(kind) if datetime.fromisoformat(record[field]) >= since}
+    assert found == recent
+    assert batches[-1].counted[name].rows == len(recent)
+
+
+def test_a_field_that_becomes_visible_is_filled_though_no_record_has_changed(running: Running, connect: Connect) -> None:
+    running.salesforce.hidden = {"Account.Website", "Account.Success_Plan__c"}
+    landing = landed(connect("salesforce"), "accounts")
+    running.salesforce.hidden = set()
+    running.world.tick(86_400)
+    landing.read_on(connect("salesforce"))
+    for (record_id,), row in landing.all.items():
+        assert row["website"] == running.world.accounts[record_id]["Website"]
+        assert "Success_Plan__c" in json.loads(row["extra"])
+
+
+def test_a_field_keeps_the_names_that_it_has_had(running: Running, tmp_path: Path) -> None:
+    with stream("salesforce", "fields", CASES["fields"], tmp_path, None) as one:
+        one.sync()
+        one.ours.running.salesforce.labels["Account.Success_Plan__c"] = "Plan for this year"
+        one.sync()
+        named = {key[2]: row["_deleted_at"] for key, row in one.table().items() if key[:2] == ("Account", "Success_Plan__c")}
+    assert named["Plan for this year"] is None
+    assert named["Success Plan"] is not None
+
+
+def test_the_fields_of_all_objects_cost_no_request_where_they_have_been_described(running: Running, connect: Connect) -> None:
+    connector = connect("salesforce", objects=["Product_Request__c"])
+    for name in CASES.keys() - {"fields", "currency_types", "dated_conversion_rates", "product_request__c"}:
+        landed(connector, name)
+    before = connector.requests
+    rows = landed(connector, "fields").all
+    assert connector.requests - before == 3  # the two objects that the org does not have, and the custom one
+    assert rows[("Product_Request__c", "Votes__c", "Votes")]["type"] == "double"
+    assert rows[("Account", "Open_Pipeline__c", "Open Pipeline")]["calculated"] is True
+
+
+def test_history_is_deleted_with_its_deal(running: Running, connect: Connect) -> None:
+    names = ("opportunity_history", "opportunity_field_history", "opportunity_line_items", "opportunity_contact_roles")
+    landings = {name: landed(connect("salesforce"), name) for name in names}
+    deal = next(running.world.alive("opportunity"))["Id"]
+    running.world.delete("opportunity", deal)
+    running.world.tick(120)
+    for name, landing in landings.items():
+        landing.read_on(connect("salesforce"))
+        of_the_deal = [row for row in landing.all.values() if row["opportunity_id"] == deal]
+        assert of_the_deal, name
+        assert all(row["_deleted_at"] for row in of_the_deal), name
 
 
 def test_a_private_key_logs_in_by_jwt(running: Running, connect: Connect) -> None:
