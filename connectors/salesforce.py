@@ -12,6 +12,7 @@ Requests of a read that finds n records, with p = max(1, ⌈n / 2,000⌉) pages:
 - small lists (stages, record types, currencies): a description, p pages. Fields: a description for each object that no
   other read of the same run has described.
 - formulas, once in `formulas_days`: ⌈all living / 2,000⌉ narrow pages, and one for each block of 2,000 that has changed.
+- once a week all ids in place of the count, as many pages or such a job as all living records have.
 - a difference: as many pages, or such a job, for all records once more; of more than 10,000 for their ids alone. Ids that
   the table lacks: one request for each hundred.
 """
@@ -60,6 +61,7 @@ LARGE = 10_000  # records of an answer from which on a Bulk job costs fewer requ
 _MARGIN = timedelta(minutes=1)  # what is younger than this may not be visible yet
 _LOOK_BACK = timedelta(minutes=15)  # a long transaction's rows become visible late, under an earlier stamp
 _LONG = timedelta(minutes=15)  # a read that took longer reads on at once: much has changed meanwhile
+_SWEEP = timedelta(days=7)  # in a count two differences can cancel each other, but not in a list of ids
 _JOBS = 2  # Bulk jobs that may be lost before the rest is read by pages
 _IDS = 100  # ids that fit into an address beside a long field list
 _PAGE_SECONDS = 1.5
@@ -176,11 +178,10 @@ class Salesforce(SalesforceApi):
             # A field that has just become visible does not move the records that have it.
             log.info("Salesforce: fields of %s have come or gone, so everything is read once more", source.name)
             cursor = None
-        swept = bool(cursor and cursor.get("sweep"))
-        kept: dict[str, Any] = {"fields": source.mark}
-        if source.formulas:
-            kept["formulas"] = (cursor or {}).get("formulas") or {"at": self._until().isoformat()}
         until = self._until()
+        kept = {"fields": source.mark, "swept": (cursor or {}).get("swept", until.isoformat())}
+        if source.formulas:
+            kept["formulas"] = (cursor or {}).get("formulas") or {"at": until.isoformat()}
         while True:
             for window, place in self._windows(cursor, until):
                 for batch in self._window(source, source.changed(window.since), window, place):
@@ -193,7 +194,7 @@ class Salesforce(SalesforceApi):
         for batch in self._formulas(source, done):
             done = dict(batch.cursor)
             yield batch
-        yield self._proof(source, done, swept)
+        yield self._proof(source, done)
 
     def _windows(self, cursor: Cursor | None, until: datetime) -> Iterator[tuple[Window, Mapping[str, Any]]]:
         """What is left to read, each with where an earlier run stopped in it: the id, and perhaps a Bulk job."""
@@ -315,10 +316,12 @@ class Salesforce(SalesforceApi):
 
     # proof ----------------------------------------------------------------------------------------------------------
 
-    def _proof(self, source: Source, done: Cursor, swept: bool) -> Batch:
-        """How many living records there are, or, where an earlier run found a difference, which."""
+    def _proof(self, source: Source, done: Cursor, *, swept: bool = False) -> Batch:
+        """How many living records there are. Now and then, and where an earlier run could not mend a difference, which."""
         name, until = source.stream.name, datetime.fromisoformat(done["until"])
-        if swept:
+        last = done["swept"]
+        if not swept and (last is None or until - datetime.fromisoformat(last) >= _SWEEP):
+            done = {**done, "swept": done["until"]}
             keys = self._ids(source, until)
             self._ended[name] = _Ended(done, until, len(keys))
             return Batch(done, present={name: Present(keys)}, covered_until=until)
@@ -349,7 +352,7 @@ class Salesforce(SalesforceApi):
             yield from self._everything(source, ended)
         else:
             present = Present(self._ids(source, ended.until))
-            yield Batch({**ended.cursor, "sweep": True}, present={stream.name: present}, covered_until=ended.until)
+            yield Batch({**ended.cursor, "swept": None}, present={stream.name: present}, covered_until=ended.until)
 
     def _named(self, source: Source, ids: Sequence[str], ended: _Ended) -> Iterator[Batch]:
         for start in range(0, len(ids), _IDS):
@@ -357,7 +360,7 @@ class Salesforce(SalesforceApi):
             for page in self.pages(source.name, source.fields, source.stamp, these):
                 table, rejects = self._decoded(source, page.records, page.response)
                 yield Batch(ended.cursor, {source.stream.name: table}, rejects)
-        yield self._proof(source, ended.cursor, swept=False)
+        yield self._proof(source, ended.cursor, swept=True)
 
     def _everything(self, source: Source, ended: _Ended) -> Iterator[Batch]:
         name, ids = source.stream.name, []

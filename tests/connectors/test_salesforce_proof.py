@@ -1,0 +1,212 @@
+"""What the proof finds and mends in the warehouse itself: records purged, shared anew, lost, restored, archived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from contract import SETTLED, Stream, complete, stream
+
+from connectors import salesforce
+from connectors.sandbox import salesforce_org
+from connectors.sandbox.salesforce import Salesforce
+from tests.truth.raw_salesforce import CASES
+
+Open = Callable[[str], Stream]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Open]:
+    """A stream of a small company that has been read once."""
+    made: list[Any] = []
+
+    def open_(name: str) -> Stream:
+        made.append(stream("salesforce", name, CASES[name], tmp_path, None, size="tiny"))
+        one: Stream = made[-1].__enter__()
+        one.sync()
+        return one
+
+    yield open_
+    for each in reversed(made):
+        each.__exit__(None, None, None)
+
+
+def server(one: Stream) -> Salesforce:
+    return one.ours.running.salesforce
+
+
+def asked(one: Stream, part: str) -> int:
+    return sum(part in entry.target for entry in server(one).log)
+
+
+def lose(one: Stream, record_id: str) -> None:
+    with one.ours.warehouse.loading("lose a row") as bulk:
+        bulk.execute(f"delete from salesforce.{one.name} where id = $1", [record_id])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("accounts", "account"),
+        ("contacts", "contact"),
+        ("tasks", "salesforce_task"),
+        ("opportunity_history", "opportunity_history"),
+    ],
+)
+def test_what_is_deleted_for_good_is_marked(opened: Open, name: str, kind: str) -> None:
+    one = opened(name)
+    gone = next(one.world.alive(kind))["Id"]
+    salesforce_org.purge(one.world, kind, gone)
+    one.world.tick(SETTLED)
+    complete(one.sync(), name)
+    one.check()
+    assert one.table()[(gone,)]["_deleted_at"] is not None
+
+
+def test_what_is_shared_later_is_brought_though_it_has_not_changed(opened: Open) -> None:
+    one = opened("opportunities")
+    ids = list(one.world.opportunities)[:4]
+    server(one).unseen = set(ids)
+    one.world.tick(86_400)
+    complete(one.sync(), one.name)
+    assert all(one.table()[(record_id,)]["_deleted_at"] for record_id in ids)
+    server(one).unseen = set()
+    one.world.tick(86_400)
+    complete(one.sync(), one.name)
+    one.check()
+
+
+def test_a_row_that_the_warehouse_lost_comes_back_the_same_night(opened: Open) -> None:
+    one = opened("contacts")
+    lose(one, next(one.world.alive("contact"))["Id"])
+    complete(one.sync(), one.name)
+    one.check()
+
+
+def test_a_difference_costs_as_many_pages_as_there_are(opened: Open) -> None:
+    one = opened("contacts")
+    server(one).page_size = None
+    lose(one, next(one.world.alive("contact"))["Id"])
+    server(one).log.clear()
+    one.sync()
+    assert asked(one, "queryAll?") == 3  # what has changed, the count, everything once more
+
+
+def test_of_a_large_object_only_the_ids_are_asked_for_and_what_is_missing_is_fetched_the_night_after(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = opened("contacts")
+    monkeypatch.setattr(salesforce, "LARGE", 5)
+    lost, purged, *_, too = (contact["Id"] for contact in one.world.alive("contact"))
+    lose(one, lost)
+    for record_id in (purged, too):
+        salesforce_org.purge(one.world, "contact", record_id)
+    one.world.tick(SETTLED)
+    server(one).log.clear()
+    first = one.sync()
+    assert not first.proofs[one.name].reconciled  # the ids have told what is missing
+    assert one.table()[(purged,)]["_deleted_at"] is not None
+    assert asked(one, "results") > 0
+    server(one).log.clear()
+    complete(one.sync(), one.name)
+    one.check()
+    assert asked(one, "Id+IN+") == 1
+    server(one).log.clear()
+    complete(one.sync(), one.name)
+    assert (asked(one, "Id+IN+"), asked(one, "results"), asked(one, "COUNT")) == (0, 0, 1)
+
+
+def test_differences_that_cancel_each_other_are_found_within_a_week(opened: Open) -> None:
+    one = opened("contacts")
+    lost, purged, *_ = (contact["Id"] for contact in one.world.alive("contact"))
+    lose(one, lost)
+    salesforce_org.purge(one.world, "contact", purged)
+    one.world.tick(SETTLED)
+    complete(one.sync(), one.name)  # as many here as there, and yet not the same
+    one.world.tick(7 * 86_400)
+    complete(one.sync(), one.name)
+    one.check()
+
+
+def test_ids_that_are_asked_for_are_escaped(opened: Open) -> None:
+    one = opened("contacts")
+    connector = one.connector()
+    read = one.read_of(connector)
+    list(connector.batches(read, None))
+    lost = next(one.world.alive("contact"))["Id"]
+    server(one).log.clear()
+    batches = list(connector.again(read, None, {one.name: pa.table({"id": [lost, "x' OR Id != '"]})}))
+    (query,) = [entry.target for entry in server(one).log if "Id+IN+" in entry.target]
+    assert "x%5C%27+OR+Id+%21%3D+%5C%27" in query
+    assert [record_id for batch in batches for rows in batch.rows.values() for record_id in rows["id"].to_pylist()] == [lost]
+    assert one.name in batches[-1].counted
+
+
+def test_archived_tasks_are_read_and_counted(opened: Open) -> None:
+    one = opened("tasks")
+    old = salesforce_org.time(one.world.now - timedelta(days=500))[:10]
+    owner = next(iter(one.world.salesforce_users))
+    task = one.world.create("salesforce_task", Subject="Old call", ActivityDate=old, Status="Completed", OwnerId=owner)
+    one.world.tick(SETTLED)
+    server(one).log.clear()
+    complete(one.sync(), one.name)
+    one.check()
+    assert one.table()[(task["Id"],)]["_deleted_at"] is None
+    assert asked(one, "queryAll?") == 2  # nothing differed
+
+
+def test_what_is_made_and_changed_at_once_is_no_difference(opened: Open) -> None:
+    """A record that was made in time and changed while we read must not be left out."""
+    one = opened("contacts")
+    contact = one.world.create("contact", LastName="Quick", OwnerId=next(iter(one.world.salesforce_users)))
+    one.world.tick(65)
+    one.world.change("contact", contact["Id"], Title="Changed just now")
+    server(one).log.clear()
+    complete(one.sync(), one.name)
+    one.check()
+    assert asked(one, "queryAll?") == 2
+
+
+def test_a_restored_deal_brings_its_history_back(opened: Open) -> None:
+    one = opened("opportunity_field_history")
+    deal = next(one.world.alive("opportunity"))["Id"]
+    for act in (one.world.delete, one.world.undelete):
+        act("opportunity", deal)
+        one.world.tick(86_400 * 2)
+        complete(one.sync(), one.name)
+        one.check()
+
+
+def test_a_permission_that_was_lost_deletes_nothing(opened: Open) -> None:
+    one = opened("contacts")
+    before = one.table()
+    server(one).unseen = set(one.world.contacts)
+    one.world.tick(SETTLED)
+    with pytest.raises(Exception, match="permission was lost"):
+        one.sync()
+    assert one.table() == before
+    server(one).unseen = set()
+    complete(one.sync(), one.name)
+    one.check()
+
+
+def test_a_read_that_takes_long_reads_on_before_it_counts(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = opened("contacts")
+    one.forget()
+    server(one).page_size = 2
+
+    def meanwhile() -> None:
+        one.world.tick(3_600)
+        one.world.delete("contact", next(one.world.alive("contact"))["Id"])
+        one.world.tick(3_600)
+
+    server(one).faults.run(meanwhile, "queryAll/", after=1)
+    server(one).log.clear()
+    complete(one.sync(), one.name)
+    one.check()
+    assert asked(one, "COUNT") == 1
+    assert asked(one, "SystemModstamp+%3E%3D") == 1  # and the difference was none
