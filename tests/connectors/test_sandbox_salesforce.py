@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,7 +15,7 @@ from asking import DATA, Asker, salesforce_of
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from connectors.sandbox import salesforce
+from connectors.sandbox import salesforce, salesforce_org
 from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
 
@@ -208,3 +210,176 @@ def test_usage_is_in_every_reply_and_its_end_is_an_error(site: Running, ask: Ask
 
 def test_an_overlong_address_is_refused(ask: Asker) -> None:
     assert ask.get(f"{DATA}/query", q="SELECT Id, " + "Name, " * 3000 + "Id FROM Account").status_code == 414
+
+
+def test_filters_can_be_joined_by_or_within_brackets(site: Running, ask: Asker) -> None:
+    gone, *_, last = list(site.world.contacts)
+    site.world.delete("contact", gone)
+    query = f"SELECT Id FROM Contact WHERE (IsDeleted = true OR Id = '{last}') AND Id != '001'"
+    assert {row["Id"] for row in records(ask, query, "queryAll")} == {gone, last}
+
+
+def test_a_deals_changes_leave_their_trail(site: Running, ask: Asker) -> None:
+    deal = site.world.create(
+        "opportunity", AccountId=next(iter(site.world.accounts)), Name="Trail", Amount=10.0, CloseDate="2027-01-01"
+    )
+    site.world.tick(60)
+    site.world.change("opportunity", deal["Id"], StageName="Closed Won", Amount=20.5)
+    stages = records(ask, f"SELECT StageName, Amount, PrevAmount FROM OpportunityHistory WHERE OpportunityId = '{deal['Id']}'")
+    assert [(row["StageName"], row["Amount"], row["PrevAmount"]) for row in stages] == [
+        ("Prospecting", 10.0, None),
+        ("Closed Won", 20.5, 10.0),
+    ]
+    fields = records(ask, f"SELECT Field, OldValue, NewValue FROM OpportunityFieldHistory WHERE OpportunityId = '{deal['Id']}'")
+    assert {(row["Field"], row["OldValue"], row["NewValue"]) for row in fields} == {
+        ("created", None, None),
+        ("StageName", "Prospecting", "Closed Won"),
+        ("Amount", 10.0, 20.5),
+    }
+
+
+def test_history_is_marked_with_its_deal_and_without_a_stamp(site: Running, ask: Asker) -> None:
+    deal = next(iter(site.world.opportunities))
+    query = f"SELECT Id, IsDeleted, CreatedDate FROM OpportunityFieldHistory WHERE OpportunityId = '{deal}'"
+    before = records(ask, query)
+    site.world.delete("opportunity", deal)
+    after = records(ask, query, "queryAll")
+    assert [{**row, "IsDeleted": False} for row in after] == before
+    assert all(row["IsDeleted"] for row in after)
+    site.world.undelete("opportunity", deal)
+    assert records(ask, query) == before
+
+
+def test_what_is_purged_is_nowhere_but_among_the_deleted(site: Running, ask: Asker) -> None:
+    gone = next(iter(site.world.contacts))
+    salesforce_org.purge(site.world, "contact", gone)
+    site.world.tick(120)
+    for verb in ("query", "queryAll"):
+        assert gone not in {row["Id"] for row in records(ask, "SELECT Id FROM Contact", verb)}
+    reply = ask.get(f"{DATA}/sobjects/Contact/deleted/", start="2026-11-01T00:00:00Z", end="2026-11-02T04:05:00Z").json()
+    assert [record["id"] for record in reply["deletedRecords"]] == [gone]
+    with pytest.raises(ValueError, match="does not come back"):
+        site.world.undelete("contact", gone)
+
+
+def test_query_leaves_out_archived_activities(site: Running, ask: Asker) -> None:
+    task = site.world.create("salesforce_task", Subject="Old", ActivityDate="2025-01-01", Status="Completed")
+    query = "SELECT Id, IsArchived FROM Task WHERE Subject = 'Old'"
+    assert records(ask, query) == []
+    assert [(row["Id"], row["IsArchived"]) for row in records(ask, query, "queryAll")] == [(task["Id"], True)]
+
+
+def test_objects_can_be_hidden_and_currencies_be_missing(site: Running, ask: Asker) -> None:
+    site.salesforce.hidden = {"Case"}
+    for name in ("Case", "CurrencyType"):
+        assert ask.get(f"{DATA}/sobjects/{name}/describe").status_code == 404
+        assert ask.get(f"{DATA}/query", q=f"SELECT Id FROM {name}").json()[0]["errorCode"] == "INVALID_TYPE"
+    site.salesforce.multi_currency = True
+    assert {row["IsoCode"] for row in records(ask, "SELECT IsoCode FROM CurrencyType")} == {"USD", "EUR", "GBP"}
+
+
+def test_what_nobody_shares_is_not_shown(site: Running, ask: Asker) -> None:
+    hidden = next(iter(site.world.accounts))
+    site.salesforce.unseen = {hidden}
+    assert hidden not in {row["Id"] for row in records(ask, "SELECT Id FROM Account", "queryAll")}
+    site.salesforce.sees_all = False
+    (row,) = records(ask, "SELECT PermissionsViewAllData FROM UserPermissionAccess")
+    assert row["PermissionsViewAllData"] is False
+
+
+def test_ids_can_come_short_and_are_found_by_either_form(site: Running, ask: Asker) -> None:
+    deal = next(iter(site.world.opportunities.values()))
+    site.salesforce.short_ids = True
+    (row,) = records(ask, f"SELECT Id, AccountId FROM Opportunity WHERE Id = '{deal['Id']}'")
+    assert (row["Id"], row["AccountId"]) == (deal["Id"][:15], deal["AccountId"][:15])
+
+
+def test_locators_can_be_forgotten(site: Running, ask: Asker) -> None:
+    site.salesforce.page_size = 2
+    reply = ask.get(f"{DATA}/queryAll", q="SELECT Id FROM Contact").json()
+    site.salesforce.expire_locators()
+    again = ask.get(reply["nextRecordsUrl"])
+    assert (again.status_code, again.json()[0]["errorCode"]) == (400, "INVALID_QUERY_LOCATOR")
+
+
+def test_a_field_can_be_renamed_by_its_label(site: Running, ask: Asker) -> None:
+    site.salesforce.labels["Account.Success_Plan__c"] = "Plan"
+    fields = {field["name"]: field for field in ask.get(f"{DATA}/sobjects/Account/describe").json()["fields"]}
+    assert fields["Success_Plan__c"]["label"] == "Plan"
+
+
+# Bulk API 2.0 -----------------------------------------------------------------------------------------------------------
+
+
+def job(ask: Asker, query: str, operation: str = "queryAll") -> dict[str, Any]:
+    return dict(ask.post(f"{DATA}/jobs/query", {"operation": operation, "query": query}).json())
+
+
+def state(ask: Asker, job_id: str) -> str:
+    return str(ask.get(f"{DATA}/jobs/query/{job_id}").json()["state"])
+
+
+def test_a_job_takes_a_while_and_gives_csv_page_by_page(site: Running, ask: Asker) -> None:
+    made = job(ask, "SELECT Id, Newsletter__c, CreatedDate, Title FROM Contact")
+    assert (made["state"], made["object"], made["contentType"]) == ("UploadComplete", "Contact", "CSV")
+    early = ask.get(f"{DATA}/jobs/query/{made['id']}/results")
+    assert (early.status_code, early.json()[0]["errorCode"]) == (400, "INVALIDJOBSTATE")
+    assert [state(ask, made["id"]) for _ in range(3)] == ["InProgress", "JobComplete", "JobComplete"]
+    found, locator = [], ""
+    while locator != "null":
+        reply = ask.get(f"{DATA}/jobs/query/{made['id']}/results", maxRecords=5, locator=locator)
+        rows = list(csv.DictReader(io.StringIO(reply.text)))
+        assert reply.headers["Sforce-NumberOfRecords"] == str(len(rows))
+        found, locator = found + rows, reply.headers["Sforce-Locator"]
+    assert {row["Id"] for row in found} == set(site.world.contacts)
+    assert [row["Id"] for row in found] != sorted(site.world.contacts)
+    contact = site.world.contacts[found[0]["Id"]]
+    assert found[0]["Newsletter__c"] == "false"
+    assert found[0]["CreatedDate"] == contact["CreatedDate"].replace("+0000", "Z")
+    assert found[0]["Title"] == (contact["Title"] or "")
+
+
+def test_up_to_five_pages_of_results_are_named_at_once(site: Running, ask: Asker) -> None:
+    site.salesforce.page_size = 2
+    made = job(ask, "SELECT Id FROM Contact", "query")
+    while state(ask, made["id"]) != "JobComplete":
+        pass
+    reply = ask.get(f"{DATA}/jobs/query/{made['id']}/resultPages").json()
+    assert len(reply["resultPages"]) == 5
+    addresses = [page["resultUrl"] for page in reply["resultPages"]]
+    while not reply["done"]:
+        reply = ask.get(reply["nextRecordsUrl"]).json()
+        addresses += [page["resultUrl"] for page in reply["resultPages"]]
+    ids = [row["Id"] for address in addresses for row in csv.DictReader(io.StringIO(ask.get(address).text))]
+    assert sorted(ids) == sorted(site.world.contacts)
+
+
+@pytest.mark.parametrize("end", ["Failed", "Aborted"])
+def test_a_job_can_end_badly(site: Running, ask: Asker, end: str) -> None:
+    site.salesforce.bulk.endings = [end]
+    made = job(ask, "SELECT Id FROM Contact")
+    assert [state(ask, made["id"]) for _ in range(2)] == ["InProgress", end]
+    assert ask.get(f"{DATA}/jobs/query/{made['id']}/results").status_code == 400
+
+
+def test_results_are_kept_for_a_week(site: Running, ask: Asker) -> None:
+    made = job(ask, "SELECT Id FROM Contact")
+    while state(ask, made["id"]) != "JobComplete":
+        pass
+    site.world.tick(timedelta(days=7, seconds=1).total_seconds())
+    assert ask.get(f"{DATA}/jobs/query/{made['id']}/results").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("SELECT COUNT() FROM Contact", "API_ERROR"),
+        ("SELECT BillingAddress FROM Account", "API_ERROR"),
+        ("SELECT Nothing__c FROM Account", "INVALID_FIELD"),
+        ("SELECT Id FROM User", "INVALIDENTITY"),
+    ],
+)
+def test_what_no_job_can_do_is_refused(site: Running, ask: Asker, query: str, code: str) -> None:
+    site.salesforce.bulk.refuses = {"User"}
+    reply = ask.post(f"{DATA}/jobs/query", {"operation": "queryAll", "query": query})
+    assert (reply.status_code, reply.json()[0]["errorCode"]) == (400, code)
