@@ -1,106 +1,49 @@
-"""How Zendesk is read: cursor exports for tickets and users, a time export for organizations, the list of Jira links.
+"""Zendesk: which reads there are, what a permission or a first read costs, and what was put aside opened again.
 
-Here belong Zendesk's addresses, paging and ways of marking deletes. Not here: its columns, which are data, or any HTTP.
+Here belongs what is true of all streams together. Not here: how each is read (`zendesk_exports`, `zendesk_history`,
+`zendesk_lists`), how Zendesk is asked (`zendesk_asking`), or the columns, which are data.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 from msgspec import Raw
 from requests import Response
 
-from connectors import rows
-from connectors.auth import Basic, ZendeskClient, secret
-from connectors.base import Batch, Cursor, Finding, Read, SourceError
-from connectors.columns import streams
-from connectors.http import Gate, HttpConnector, Login, Patience, Site
+from connectors.base import Batch, Cursor, Estimate, Finding, Read, SourceError, Stream, Unavailable
+from connectors.zendesk_asking import STREAMS, TOKENS_END, UNSETTLED, epoch, limits
+from connectors.zendesk_exports import LOOK_BACK
+from connectors.zendesk_history import History
+from connectors.zendesk_lists import Counted, Lists
 
 if TYPE_CHECKING:
     from zenpy import Zenpy
 
-log = logging.getLogger(__name__)
-
-TOKENS_END = "Zendesk ends all API tokens on 2027-04-30. Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET before that day"
-_UNSETTLED = timedelta(minutes=1)  # the exports leave out what changed in the last minute
-_LOOK_BACK = 60  # seconds that a time export is read again, for what became visible late
-_STREAMS = streams("zendesk")
-
-
-class _Export(msgspec.Struct):
-    """A page of an incremental export. Only `end_of_stream` ends it: a page may be empty before."""
-
-    end_of_stream: bool
-    after_cursor: str | None = None
-    end_time: int | None = None
-    tickets: Raw = Raw()
-    users: Raw = Raw()
-    organizations: Raw = Raw()
+_TOGETHER = {"ticket_metrics": "tickets", "comments": "ticket_events", "holidays": "schedules"}
+_EXPORTED = ("tickets", "ticket_events", "ticket_metric_events", "users", "organizations")
+_COUNTED = ("satisfaction_ratings", "tags", "groups", "ticket_fields")  # lists that Zendesk counts
+# What Zendesk does not count, by experience: records for each ticket or user.
+_SUPPOSED = {"ticket_events": (8, "tickets"), "ticket_metric_events": (20, "tickets"), "organization_memberships": (1, "users")}
+_EXPORTS_A_MINUTE, _REQUESTS_A_MINUTE = 10, 200  # where no reply has said so yet
 
 
-class _Links(msgspec.Struct):
-    links: Raw
-    total: int | None = None
+def _reads() -> tuple[Read, ...]:
+    """One of each stream, or of those that the same replies bring."""
+    found: dict[str, list[Stream]] = {}
+    for name, stream in STREAMS.items():
+        found.setdefault(_TOGETHER.get(name, name), []).append(stream)
+    return tuple(Read(name, tuple(streams)) for name, streams in found.items())
 
 
-class Zendesk(HttpConnector):
-    """One Zendesk account, asked with an OAuth client's id and secret or, until they end, an agent's API token."""
-
-    tool = "zendesk"
-    reads = tuple(Read(name, (stream,)) for name, stream in _STREAMS.items())
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        client_id: str | None = None,
-        client_secret: str | None = None,
-        email: str | None = None,
-        api_token: str | None = None,
-        fields: Mapping[str, Mapping[str, str]] | None = None,
-        patience: Patience | None = None,
-    ) -> None:
-        by_client = bool(client_id or client_secret) or not (email and api_token)
-        names = "ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET" if by_client else "ZENDESK_EMAIL and ZENDESK_API_TOKEN"
-        site = Site("Zendesk", url, "ZENDESK_URL", names)
-        login: Login
-        if client_id and client_secret:
-            client = secret("ZENDESK_CLIENT_ID", client_id), secret("ZENDESK_CLIENT_SECRET", client_secret)
-            login = ZendeskClient(site, *client, patience=patience)
-        elif email and api_token and not by_client:
-            login = Basic(f"{email.strip()}/token", secret("ZENDESK_API_TOKEN", api_token))
-            log.warning("%s.", TOKENS_END)
-        else:
-            raise SourceError("Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET, both of the same OAuth client.")
-        self.gate = Gate(site, login, patience=patience, bucket=_bucket)
-        self._ends = not by_client
-        self._decoders = _decoders(fields or {})
-
-    def batches(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
-        if read.name == "tickets":
-            return self._cursor_export("tickets", cursor or {}, {"include": "metric_sets"})
-        if read.name == "users":
-            return self._cursor_export("users", cursor or {}, {})
-        if read.name == "organizations":
-            return self._time_export("organizations", cursor or {})
-        return self._jira_links(cursor or {})
-
-    def check(self) -> Iterator[Finding]:
-        me = self.tried("login", lambda: f"works, as {self._me()}" + (f". {TOKENS_END}" if self._ends else ""))
-        yield me
-        if me.ok:
-            recent = {"start_time": int((self.gate.clock - 2 * _UNSETTLED).timestamp())}
-            for name in ("tickets/cursor", "users/cursor", "organizations"):
-                path = f"/api/v2/incremental/{name}.json"
-                yield self.tried(name.removesuffix("/cursor"), partial(self._readable, path, recent))
-            yield self.tried("jira_links", partial(self._readable, "/api/v2/jira/links", {}))
+class Zendesk(History, Lists):
+    reads = _reads()
 
     @cached_property
     def _zenpy(self) -> Zenpy:
@@ -109,119 +52,116 @@ class Zendesk(HttpConnector):
         # The addresses are absolute, so the subdomain is never used; the gate logs in and waits, so zenpy does not.
         return Zenpy(subdomain="-", session=self.gate.session(), anonymous=True, disable_cache=True)
 
-    def _get(self, path: str, parameters: Mapping[str, Any]) -> Response:
-        response: Response = self._zenpy.tickets._get(self.gate.site.url + path, raw_response=True, params=parameters)
+    def send(self, url: str, parameters: Mapping[str, Any]) -> Response:
+        response: Response = self._zenpy.tickets._get(url, raw_response=True, params=parameters)
         return response
 
-    def _page(self, name: str, records: Raw, response: Response) -> rows.Page:
-        try:
-            return self._decoders[name].page(records)
-        except msgspec.DecodeError:
-            raise self.surprise(response, f"no list of {name}") from None
+    def batches(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
+        place = cursor or {}
+        ways: Mapping[str, Callable[[], Iterator[Batch]]] = {
+            "tickets": partial(self.by_cursor, read, place),
+            "users": partial(self.by_cursor, read, place),
+            "organizations": partial(self.organizations, read, place),
+            "ticket_events": partial(self.history, read, place),
+            "ticket_metric_events": partial(self.metric_events, read, place),
+            "satisfaction_ratings": partial(self.ratings, read, place),
+            "schedules": partial(self.schedules, read),
+            "jira_links": partial(self.links, read),
+            "articles": partial(self.articles, read),
+        }
+        return ways.get(read.name, partial(self.listed, read))()
 
-    def _cursor_export(self, name: str, cursor: Cursor, parameters: Mapping[str, Any]) -> Iterator[Batch]:
-        after = cursor.get("after")
-        while True:
-            place = {"cursor": after} if after else {"start_time": 0}
-            response = self._get(f"/api/v2/incremental/{name}/cursor.json", {**parameters, **place})
-            export = self.decoded(response, _Export)
-            page = self._page(name, getattr(export, name), response)
-            if not export.end_of_stream and export.after_cursor in (None, after):
-                raise self.surprise(response, "the export does not move on")
-            after = export.after_cursor or after
-            until = self.gate.clock - _UNSETTLED if export.end_of_stream else None
-            yield Batch({"after": after}, {name: page.table}, page.rejects, covered_until=until)
-            if export.end_of_stream:
-                return
+    def again(self, read: Read, cursor: Cursor | None, missing: Mapping[str, pa.Table]) -> Iterator[Batch]:
+        """A first read of an export is not repeated: what it may lack changed while it went on. Of ratings nobody knows
+        which are lacking, so all are read."""
+        if read.name in _EXPORTED and not cursor:
+            cursor = self.at(read, self.gate.clock - timedelta(days=1))
+        return super().again(read, None if read.name == "satisfaction_ratings" else cursor, missing)
 
-    def _time_export(self, name: str, cursor: Cursor) -> Iterator[Batch]:
-        """The last second of a page comes again at the head of the next one, under the same keys."""
-        reached = int(cursor.get("end_time", 0))
-        start = max(0, reached - _LOOK_BACK)
-        while True:
-            response = self._get(f"/api/v2/incremental/{name}.json", {"start_time": start})
-            export = self.decoded(response, _Export)
-            page = self._page(name, getattr(export, name), response)
-            end = export.end_time or start
-            if not export.end_of_stream and end <= start:
-                raise self.surprise(response, "the export does not move on")
-            reached, start = max(reached, end), end
-            until = self.gate.clock - _UNSETTLED if export.end_of_stream else None
-            yield Batch({"end_time": reached}, {name: page.table}, page.rejects, covered_until=until)
-            if export.end_of_stream:
-                return
+    def at(self, read: Read, moment: datetime) -> Cursor | None:
+        if read.name in ("tickets", "users"):
+            return {"start": max(0, epoch(moment) - LOOK_BACK)}
+        if read.name in _EXPORTED:
+            return {"end_time": epoch(moment)}
+        return {"start": epoch(moment)} if read.name == "satisfaction_ratings" else None
 
-    def _jira_links(self, cursor: Cursor) -> Iterator[Batch]:
-        """All links, by rising id: the vendor says nothing of links that were removed."""
-        seen: list[str] = []
-        known = cursor.get("count", 0)
-        until = None
-        while True:
-            response = self._get("/api/v2/jira/links", {"since_id": max(map(int, seen))} if seen else {})
-            until = until or self.gate.clock
-            links = self.decoded(response, _Links)
-            page = self._page("jira_links", links.links, response)
-            found = page.table["id"].to_pylist()
-            seen += found
-            if not found or (links.total is not None and len(seen) >= links.total):
-                if known and not seen:
-                    raise self.emptied("links to Jira", known)
-                present = {"jira_links": rows.keys(_STREAMS["jira_links"], {"id": seen})}
-                yield Batch({"count": len(seen)}, {"jira_links": page.table}, page.rejects, present, until)
-                return
-            known = max(known, len(seen))
-            yield Batch({"count": known}, {"jira_links": page.table}, page.rejects)
+    def opened(self, stream: Stream, records: bytes) -> Batch:
+        if stream.name == "tickets":
+            found, rejects = self.exported("tickets", Raw(records))
+            return Batch({}, {"tickets": found["tickets"]}, rejects)
+        page = self.decoders[stream.name].page(records)
+        return Batch({}, {stream.name: page.table}, page.rejects)
+
+    # what can be read, and what it costs -----------------------------------------------------------------------------
+
+    def check(self) -> Iterator[Finding]:
+        """Exports are for admins only, all of them, so one that answers speaks for all; lists are asked for one record."""
+        me = self.tried("login", self._me)
+        yield me
+        if not me.ok:
+            return
+        seen: list[Response] = []
+        exports = self.tried("exports", partial(self._readable, STREAMS["tickets"], seen))
+        found = dict.fromkeys(_EXPORTED, exports)
+        for read in self.reads:
+            for stream in read.streams:
+                if read.name not in found:
+                    found[read.name] = self.tried(read.name, partial(self._readable, stream, seen))
+                yield Finding(stream.name, found[read.name].ok, found[read.name].message)
+        yield Finding("limits", True, _left(seen))
 
     def _me(self) -> str:
-        me = msgspec.json.decode(self._get("/api/v2/users/me.json", {}).content)
-        return str(me.get("user", {}).get("role"))
+        user = msgspec.json.decode(self.get("/api/v2/users/me.json").content).get("user") or {}
+        if not user.get("id"):  # Zendesk answers nobody in particular just as well
+            raise SourceError(f"Zendesk takes this login for nobody. Set {self.gate.site.login} to a login that is valid.")
+        return f"works, as {user.get('role')}" + (f". {TOKENS_END}" if self.ends else "")
 
-    def _readable(self, path: str, parameters: Mapping[str, Any]) -> str:
-        self._get(path, parameters)
+    def _readable(self, stream: Stream, seen: list[Response]) -> str:
+        try:
+            seen.append(self.get(stream.source.replace("page[size]=100", "page[size]=1"), self._little(stream), of=stream))
+            if stream.name == "jira_links" and self.jira_integration:
+                seen.append(self.get(f"/api/v2/integrations/jira/{self.jira_integration}/links", {"page[size]": 1}))
+        except Unavailable as missing:
+            return f"left out: {missing}"
         return "can be read"
 
+    def _little(self, stream: Stream) -> Mapping[str, Any]:
+        """What makes a reply as small as it can be."""
+        if "/incremental/" in stream.source:
+            return {"start_time": epoch(self.gate.clock - 2 * UNSETTLED)}
+        return {"since_id": 2**53} if stream.name == "jira_links" else {}
 
-def _bucket(path: str) -> str:
-    """The exports share ten requests a minute; everything else has the account's limit."""
-    return "exports" if path.startswith("/api/v2/incremental/") else "account"
+    def estimate(self, reads: tuple[Read, ...]) -> Iterator[Estimate]:
+        asked = self.get(STREAMS["tickets"].source, self._little(STREAMS["tickets"]))
+        told = [total for total, _ in limits("/api/v2/incremental/tickets/cursor.json", asked.headers)]
+        account, exports = (told or [_REQUESTS_A_MINUTE])[-1], told[0] if len(told) > 1 else _EXPORTS_A_MINUTE
+        counts: dict[str, int] = {}
+        for read in reads:
+            records, note = self._records(read.name, counts)
+            of_a_page, limit = (1000, exports) if read.name in _EXPORTED else (100, account)
+            requests = max(1, ceil(records / of_a_page)) + (read.name in ("tickets", "users", "organizations"))
+            yield Estimate(read.name, records, requests, requests * 60 / limit, note=note)
 
-
-def _decoders(fields: Mapping[str, Mapping[str, str]]) -> dict[str, rows.Decoder]:
-    feature = fields.get("tickets", {}).get("feature")
-    salesforce_id = fields.get("organizations", {}).get("salesforce_id")
-    return {
-        "tickets": rows.Decoder(
-            _STREAMS["tickets"],
-            sources={"feature": "custom_fields"} if feature else {},
-            values={"feature": _custom_field(str(feature))} if feature else {},
-            drop=("fields",),  # repeats custom_fields
-            deleted=lambda table: rows.deleted_where(pc.equal(table["status"], "deleted"), table["updated_at"]),
-        ),
-        "users": rows.Decoder(
-            _STREAMS["users"],
-            deleted=lambda table: rows.deleted_where(pc.invert(table["active"]), table["updated_at"]),
-        ),
-        "organizations": rows.Decoder(
-            _STREAMS["organizations"],
-            sources={"salesforce_id": f"organization_fields.{salesforce_id}"} if salesforce_id else {},
-            deleted=_deleted_organizations,
-        ),
-        "jira_links": rows.Decoder(_STREAMS["jira_links"]),
-    }
-
-
-def _deleted_organizations(table: pa.Table) -> pa.ChunkedArray:
-    return table["deleted_at"]
+    def _records(self, name: str, counts: dict[str, int]) -> tuple[int, str]:
+        """How many there are, and what that rests on. `counts` remembers what was asked."""
+        if name in _SUPPOSED:
+            times, of = _SUPPOSED[name]
+            return times * self._records(of, counts)[0], f"Zendesk counts none; taken as {times} for each of the {of}"
+        if name not in (*_EXPORTED, *_COUNTED):
+            return 0, "Zendesk does not count them; usually one request"
+        if name not in counts:
+            if name in _EXPORTED:
+                counts[name] = self.found(name.removesuffix("s"))
+            else:
+                counts[name] = self.decoded(self.get(f"/api/v2/{name}/count.json"), Counted).count.value
+        return counts[name], ""
 
 
-def _custom_field(field_id: str) -> Callable[[Any], Any]:
-    """The value of one custom field out of the list of all; several chosen values stand side by side."""
-
-    def value(custom_fields: Any) -> Any:
-        if not isinstance(custom_fields, list):
-            raise rows.Misfit("should be in a list of custom fields")
-        found = [each.get("value") for each in custom_fields if isinstance(each, dict) and str(each.get("id")) == field_id]
-        chosen = found[0] if found else None
-        return ", ".join(map(str, chosen)) if isinstance(chosen, list) else chosen
-
-    return value
+def _left(replies: list[Response]) -> str:
+    """What the replies say of the limits, a minute: of the exports and of all requests."""
+    found = {}
+    for reply in replies:
+        told = limits(reply.url.partition("?")[0].partition("/api/")[1] + reply.url.partition("/api/")[2], reply.headers)
+        for name, (total, allowance) in zip(("all requests", "exports"), reversed(told), strict=False):
+            found[name] = f"{name} {total} a minute, {allowance.left} left"
+    return "; ".join(found.values()) or "Zendesk does not tell them"

@@ -97,8 +97,8 @@ def _something_is_set_up(world: World) -> None:
         if len(alive) > 1:
             world.delete(kind, alive[-1]["id"])
     elif alive:
-        name = _NAMED.get(kind, "name")
-        world.change(kind, alive[0]["id"], **{name: f"{names.PRODUCT_AREAS[turn % len(names.PRODUCT_AREAS)]} {turn}"})
+        fields: dict[str, Any] = {_NAMED.get(kind, "name"): f"{names.PRODUCT_AREAS[turn % len(names.PRODUCT_AREAS)]} {turn}"}
+        world.change(kind, alive[0]["id"], **fields)
 
 
 def _new(world: World, kind: str, turn: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from connectors.sandbox.server import RefusedError, Reply, Server
 from connectors.sandbox.world import Record
 
 API = "/api/v2"
+SITE = "https://quillmere.zendesk.com"  # what records name as their address
 _SETTLED = 60  # the exports leave the last minute out
 
 
@@ -166,7 +167,7 @@ class Exports(Server):
 
     def shown(self, path: str, record: Record) -> Record:
         shown = {key: value for key, value in record.items() if key[0] != "_"}
-        return {"url": f"{self.base_url}{API}/{path}/{record['id']}.json", **shown}
+        return {"url": f"{SITE}{API}/{path}/{record['id']}.json", **shown}
 
     def _ticket_event(self, audit: Record, comments: bool) -> Record:
         """An update as the export tells it: a changed field stands under its own name."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from connectors.base import Batch, Connector, Cursor, Read, Reject
+import pyarrow as pa
+
+from connectors.base import Batch, Connector, Cursor, Present, Read, Reject
 
 Row = dict[str, Any]
 
@@ -30,7 +32,7 @@ class Landing:
                 for row in batch.rows[stream.name].to_pylist() if stream.name in batch.rows else ():
                     self.rows[stream.name][tuple(row[name] for name in stream.key)] = row
                 if stream.name in batch.present:
-                    self._sweep(stream.name, {tuple(key.values()) for key in batch.present[stream.name].to_pylist()})
+                    self._sweep(stream.name, batch.present[stream.name])
             self.rejects += batch.rejects
             self.cursor = batch.cursor
             self.covered_until = batch.covered_until
@@ -39,9 +41,11 @@ class Landing:
                 break
         return self
 
-    def _sweep(self, stream: str, present: set[tuple[Any, ...]]) -> None:
-        for key, row in self.rows[stream].items():
-            row["_deleted_at"] = None if key in present else row["_deleted_at"] or "swept"
+    def _sweep(self, stream: str, present: Present) -> None:
+        """Marks the rows of the part that are not among the keys. None comes back by this."""
+        for row in self.rows[stream].values():
+            if _judged(row, present) and not _among(row, present.keys):
+                row["_deleted_at"] = row["_deleted_at"] or "swept"
 
     def read_on(self, connector: Connector, *, only: int | None = None) -> Landing:
         self.batches = 0
@@ -49,13 +53,22 @@ class Landing:
 
     @property
     def all(self) -> dict[tuple[Any, ...], Row]:
-        """The rows of the only stream."""
-        (rows,) = self.rows.values()
-        return rows
+        """The rows of the stream that the read is named for."""
+        return self.rows[self.read.streams[0].name]
 
     @property
     def alive(self) -> set[Any]:
         return {key[0] for key, row in self.all.items() if row["_deleted_at"] is None}
+
+
+def _judged(row: Row, present: Present) -> bool:
+    span = present.span
+    in_time = span is None or (row[span.column] >= span.start and (span.end is None or row[span.column] < span.end))
+    return in_time and (present.within is None or _among(row, present.within))
+
+
+def _among(row: Row, keys: pa.Table) -> bool:
+    return tuple(row[name] for name in keys.column_names) in {tuple(key.values()) for key in keys.to_pylist()}
 
 
 def landed(connector: Connector, name: str) -> Landing:

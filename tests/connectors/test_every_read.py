@@ -24,12 +24,6 @@ READS = {
         "users": "salesforce_user",
     },
     "jira": {"projects": "project", "fields": "field", "issues": "issue"},
-    "zendesk": {
-        "tickets": "ticket",
-        "users": "zendesk_user",
-        "organizations": "organization",
-        "jira_links": "jira_link",
-    },
 }
 every_read = pytest.mark.parametrize(("tool", "name"), [(tool, name) for tool, reads in READS.items() for name in reads])
 UNSEEN = {  # what the world computes when it is asked, or a connector makes of it: tested by itself
@@ -40,7 +34,6 @@ NOTHING = {  # what a vendor answers who shows nothing any more, to the reads th
     ("jira", "projects"): ("project/search", {"values": [], "isLast": True}),
     ("jira", "fields"): ("field", []),
     ("jira", "issues"): ("search/jql", {"issues": []}),
-    ("zendesk", "jira_links"): ("jira/links", {"links": [], "total": 0}),
 }
 Connect = Callable[..., Connector]
 

@@ -1,0 +1,213 @@
+"""How Zendesk's lists are read: whole each time, a hundred records a page, and what they do not hold any more is gone.
+
+Here belongs what has no export, and the help center's, which is one that hides deletes. Not here: the exports.
+
+Requests: one for each hundred records of a list, at least one; of schedules one more for the holidays of each; of Jira
+links one for each 1,000, in the newer integration for each hundred; of articles one for each 1,000; of ratings one for
+each hundred of the last weeks and one for the count.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from msgspec import Raw
+
+from connectors import rows
+from connectors.base import Batch, Count, Cursor, Present, Read, SourceError, Span, Stream, Unavailable
+from connectors.zendesk_asking import STREAMS, epoch, from_epoch, lacking, living
+from connectors.zendesk_exports import Exports
+
+log = logging.getLogger(__name__)
+
+RATED_WITHIN = timedelta(days=30)  # a customer who was asked may still answer, or think better of it
+_NULL = Raw(b"null")
+_records = msgspec.json.Decoder(list[dict[str, Raw]])
+_encode = msgspec.json.Encoder().encode
+
+
+class _Listing(msgspec.Struct):
+    """How a page of a list goes on: by cursor, by number, or not at all. Its records stand under a name of their own."""
+
+    meta: dict[str, Any] = {}
+    links: Any = None
+    next_page: str | None = None
+
+
+class _Links(msgspec.Struct):
+    """A page of links to Jira. The first integration tells how many there are, the newer one whether there are more."""
+
+    links: Raw
+    total: int | None = None
+    meta: dict[str, Any] = {}
+
+
+class _Count(msgspec.Struct):
+    value: int
+    refreshed_at: datetime | None = None
+
+
+class Counted(msgspec.Struct):
+    """The reply of an endpoint made for counting: above 100,000 it is up to a day old, and null while it counts."""
+
+    count: _Count
+
+
+class Lists(Exports):
+    """The streams that Zendesk only lists."""
+
+    def listed(self, read: Read) -> Iterator[Batch]:
+        (stream,) = read.streams
+        yield from self._whole(stream, self._pages(stream, stream.source), {})
+
+    def links(self, read: Read) -> Iterator[Batch]:
+        (stream,) = read.streams
+        yield from self._whole(stream, self._links(stream), {})
+
+    def articles(self, read: Read) -> Iterator[Batch]:
+        """From the beginning each time: that costs a tenth of the list's requests, which alone would tell what is gone."""
+        (stream,) = read.streams
+        exports = self.by_time(stream, 0)
+        yield from self._whole(stream, (self.page(stream.name, export.articles, reply) for reply, export, _ in exports), {})
+
+    def ratings(self, read: Read, cursor: Cursor) -> Iterator[Batch]:
+        """First all of them, then those that were asked for in the last weeks. What else has changed the vendor's count
+        tells, and then all are read again."""
+        (stream,) = read.streams
+        start = cursor.get("start", 0)
+        asked = {"start_time": start} if start else {}
+        for batch in self._whole(stream, self._pages(stream, stream.source, asked), cursor):
+            if not batch.present:
+                yield batch
+                continue
+            until = self.gate.clock
+            keys = batch.present[stream.name].keys
+            span = Span("created_at", from_epoch(start), until) if start else None
+            later = {"start": epoch(until - RATED_WITHIN)}
+            counted = self._ratings_counted() if start else {}
+            yield Batch(later, present={stream.name: Present(keys, span=span)}, counted=counted, covered_until=until)
+
+    def _ratings_counted(self) -> Mapping[str, Count]:
+        count = self.decoded(self.get("/api/v2/satisfaction_ratings/count.json"), Counted).count
+        if count.refreshed_at is None:
+            return {}
+        return {"satisfaction_ratings": Count(count.value, "created_at", count.refreshed_at)}
+
+    def schedules(self, read: Read) -> Iterator[Batch]:
+        """Schedules and the holidays of each, which stand at an address of their own. Neither list has pages."""
+        schedules, holidays = STREAMS["schedules"], STREAMS["holidays"]
+        (page,) = self._pages(schedules, schedules.source)
+        found = {"schedules": [page], "holidays": []}
+        if holidays in read.streams:
+            found["holidays"] = [self._holidays(each) for each in page.table["id"].to_pylist()]
+        tables = {stream.name: self._joined(stream.name, found[stream.name]) for stream in read.streams}
+        rejects = tuple(reject for name in tables for each in found[name] for reject in each.rejects)
+        present = {stream.name: _present(stream, [tables[stream.name]]) for stream in read.streams}
+        yield Batch({}, tables, rejects, present, covered_until=self.gate.clock)
+
+    def _holidays(self, schedule: int) -> rows.Page:
+        stream = STREAMS["holidays"]
+        try:
+            response = self.get(stream.source.replace("{id}", str(schedule)))
+        except SourceError as error:
+            if not lacking(error):
+                raise
+            log.warning("Zendesk shows no holidays of schedule %s (%s)", schedule, error)
+            return self.decoders["holidays"].page(b"[]")
+        reply = self.decoded(response, dict[str, Raw])
+        of_it = {"schedule_id": Raw(_encode(schedule))}
+        try:
+            records = _encode([record | of_it for record in _records.decode(reply.get("holidays", _NULL))])
+        except msgspec.DecodeError:
+            raise self.surprise(response, "no list of holidays") from None
+        return self.page("holidays", records, response)
+
+    def _joined(self, name: str, pages: list[rows.Page]) -> pa.Table:
+        return pa.concat_tables([self.decoders[name].page(b"[]").table, *(page.table for page in pages)])
+
+    def _whole(self, stream: Stream, pages: Iterator[rows.Page], cursor: Cursor) -> Iterator[Batch]:
+        """The pages, and at last all that there is. A list that breaks off is read from its beginning again: nobody could
+        say else what went meanwhile."""
+        until, known = None, []
+        for page in pages:
+            until = until or self.gate.clock
+            known.append(page.table)
+            yield Batch(cursor, {stream.name: page.table}, page.rejects)
+        yield Batch(cursor, present={stream.name: _present(stream, known)}, covered_until=until)
+
+    def _pages(self, stream: Stream, address: str, parameters: Mapping[str, Any] | None = None) -> Iterator[rows.Page]:
+        of: Stream | None = stream
+        while True:
+            response = self.get(address, parameters, of=of)
+            listing = self.decoded(response, _Listing)
+            reply = self.decoded(response, dict[str, Raw])
+            yield self.page(stream.name, reply.get(stream.name, _NULL), response)
+            more = listing.meta.get("has_more") and isinstance(listing.links, dict)
+            following = listing.links.get("next") if more else listing.next_page
+            if not following:
+                return
+            if following == address:
+                raise self.surprise(response, "the list does not move on")
+            address, parameters, of = following, None, None
+
+    def _links(self, stream: Stream) -> Iterator[rows.Page]:
+        """Of both integrations. An account rarely has both: what it lacks is left out, unless it lacks all."""
+        ways = [self._first_links(stream)] + ([self._newer_links(stream)] if self.jira_integration else [])
+        lacked = 0
+        for way in ways:
+            try:
+                yield from way
+            except Unavailable as missing:
+                lacked += 1
+                if lacked == len(ways):
+                    raise
+                log.warning("%s", missing)
+
+    def _first_links(self, stream: Stream) -> Iterator[rows.Page]:
+        """By rising id."""
+        seen: set[str] = set()
+        while True:
+            place = {"since_id": max(map(int, seen))} if seen else {}
+            response = self.get(stream.source, place, of=None if seen else stream)
+            reply = self.decoded(response, _Links)
+            page = self.page(stream.name, reply.links, response)
+            found = set(page.table["id"].to_pylist()) - seen
+            seen |= found
+            yield page
+            if not found or (reply.total is not None and len(seen) >= reply.total):
+                return
+
+    def _newer_links(self, stream: Stream) -> Iterator[rows.Page]:
+        """By a cursor. These links have no id of their own: whose they are, ticket and issue, is all there is of them."""
+        address = f"/api/v2/integrations/jira/{self.jira_integration}/links"
+        after: str | None = None
+        while True:
+            place = {"page[after]": after} if after else {}
+            response = self.get(address, {"page[size]": 100, **place}, of=None if after else stream)
+            reply = self.decoded(response, _Links)
+            try:
+                records = _encode([self._named(link) for link in _records.decode(reply.links)])
+            except msgspec.DecodeError:
+                raise self.surprise(response, "no list of links") from None
+            yield self.page(stream.name, records, response)
+            if not reply.meta.get("has_more"):
+                return
+            if reply.meta.get("after") in (None, "", after):
+                raise self.surprise(response, "the list does not move on")
+            after = reply.meta["after"]
+
+    def _named(self, link: dict[str, Raw]) -> dict[str, Raw]:
+        ids = (msgspec.json.decode(link.get(name, _NULL)) for name in ("ticket_id", "issue_id"))
+        named = "/".join(map(str, (self.jira_integration, *ids)))
+        return {**link, "id": Raw(_encode(named)), "integration": Raw(_encode(self.jira_integration))}
+
+
+def _present(stream: Stream, tables: list[pa.Table]) -> Present:
+    """All living records of a list."""
+    keys = [living(table).select(list(stream.key)) for table in tables]
+    return Present(pa.concat_tables([rows.keys(stream, {name: [] for name in stream.key}), *keys]))
