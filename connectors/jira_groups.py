@@ -1,0 +1,268 @@
+"""How some issues are fetched whole: bodies and changelogs in bulk, side by side, and what these lack issue by issue.
+
+Here belongs a group of up to 1,000 issues, whose rows commit together. Not here: which issues are read, and in what order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Raw
+from requests import Response
+
+from connectors import adf, rows
+from connectors.base import Present, Read, Reject, SourceError
+from connectors.jira_asking import STREAMS, Placed, ahead, answered
+from connectors.jira_fields import Fields, Resolved
+from connectors.jira_parts import Histories, Issues, Record, comments_of, remote_links_of, written
+
+log = logging.getLogger(__name__)
+
+SIZE = 1000  # issues of a group: as many as a bulk fetch of changelogs takes
+BODIES = 100  # issues of a bulk fetch
+_ENTRIES = 10_000  # entries of a page of changelogs
+_COMMENTS = 100  # comments of a page
+_ASKED_AHEAD, _OPENED_AHEAD = 3, 1  # groups whose replies are under way, and such that lack but a few
+_LOOK_BACK = timedelta(days=1)  # how much further back a change of links to pages is looked for, to be sure
+# The column by which a stream's rows live and die with their issue.
+PARENTS = {"issue_links": "source_issue_id", "comments": "issue_id", "changelog": "issue_id", "remote_links": "issue_id"}
+
+
+class _Bodies(msgspec.Struct):
+    issues: Raw
+
+
+class _Changes(msgspec.Struct, rename="camel"):
+    issue_change_logs: Raw
+    next_page_token: str | None = None
+
+
+class _Comments(msgspec.Struct):
+    comments: list[Record]
+    total: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Issues by rising id. `page`: the token of the page of the search that named them. `since`: when they were last read;
+    None: perhaps never. `alone`: each is asked for by itself."""
+
+    ids: Sequence[int]
+    page: str | None = None
+    since: datetime | None = None
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A group as it was read: what makes a batch, the ids of those that could be given, and of those that moved."""
+
+    group: Group
+    rows: dict[str, pa.Table]
+    rejects: tuple[Reject, ...]
+    present: dict[str, Present]
+    ids: frozenset[str]
+    moved: frozenset[int]
+
+
+@dataclass
+class _Asked:
+    group: Group
+    bodies: list[Future[Response | None]]
+    changes: Future[list[Response]] | None
+
+
+@dataclass
+class _Opened:
+    """What came in bulk, and what is under way for the few issues that lack something."""
+
+    group: Group
+    issues: Issues
+    histories: Histories
+    parents: list[str]
+    comments: dict[str, Future[list[Record] | None]] = field(default_factory=dict)
+    links: dict[str, Future[bytes | None]] = field(default_factory=dict)
+
+
+class Groups:
+    """Fetches groups for one read. `gone`: ids that Jira says do not exist; `refused`: why it could not give others."""
+
+    def __init__(self, asking: Fields, pool: Executor, read: Read, fields: Resolved) -> None:
+        self._asking, self._pool = asking, pool
+        self._names = [stream.name for stream in read.streams]
+        self._fields = asking.asked_fields(read)
+        text = {"comments": {"body_text": adf.plain}}
+        self._decoders = {
+            name: rows.Decoder(STREAMS[name], values=text.get(name, {}), without=asking.without(name)) for name in self._names
+        }
+        if "issues" in self._decoders:
+            self._decoders["issues"] = asking.issues_decoder(fields)
+        self.gone: set[int] = set()
+        self.refused: dict[int, str] = {}
+
+    def read(self, groups: Iterable[Group]) -> Iterator[Whole]:
+        """In their order, while the next ones are under way."""
+        opened = map(self._open, ahead(groups, self._ask, _ASKED_AHEAD))
+        return map(self._whole, ahead(opened, lambda group: group, _OPENED_AHEAD))
+
+    # asking ---------------------------------------------------------------------------------------------------------
+
+    def _ask(self, group: Group) -> _Asked:
+        bodies: list[Future[Response | None]] = []
+        if self._fields:
+            size = 1 if group.alone else BODIES
+            ask = self._alone if group.alone else self._in_bulk
+            bodies = [self._pool.submit(ask, group.ids[start : start + size]) for start in range(0, len(group.ids), size)]
+        wanted = {"changelog", "remote_links"} & set(self._names)
+        changes = self._pool.submit(self._changes, group.ids) if wanted else None
+        return _Asked(group, bodies, changes)
+
+    def _in_bulk(self, ids: Sequence[int]) -> Response:
+        return self._asking.post("issue/bulkfetch", {"issueIdsOrKeys": list(map(str, ids)), "fields": self._fields})
+
+    def _alone(self, ids: Sequence[int]) -> Response | None:
+        (issue_id,) = ids
+        try:
+            return self._asking.get(f"issue/{issue_id}", {"fields": ",".join(self._fields)})
+        except SourceError as error:
+            if answered(error, 404):
+                self.gone.add(issue_id)
+            else:
+                self.refused[issue_id] = str(error)
+            return None
+
+    def _changes(self, ids: Sequence[int]) -> list[Response]:
+        """All pages: they go by time, so each can hold entries of any of the issues."""
+        asked = {"issueIdsOrKeys": list(map(str, ids)), "maxResults": _ENTRIES}
+        replies: list[Response] = []
+        tokens: set[str | None] = {None}
+        token: str | None = None
+        while not replies or token:
+            replies.append(self._asking.post("changelog/bulkfetch", asked | ({"nextPageToken": token} if token else {})))
+            token = self._asking.decoded(replies[-1], _Changes).next_page_token
+            if token and token in tokens:
+                raise self._asking.surprise(replies[-1], "the same page token again")
+            tokens.add(token)
+        return replies
+
+    def _comments(self, issue_id: str) -> list[Record] | None:
+        """All comments of an issue; None if it is gone."""
+
+        def ask(start: int) -> Placed[list[Record]]:
+            reply = self._asking.get(f"issue/{issue_id}/comment", {"startAt": start, "maxResults": _COMMENTS})
+            found = self._asking.decoded(reply, _Comments)
+            return Placed(reply, found.comments, frozenset(bytes(each["id"]) for each in found.comments), found.total)
+
+        try:
+            return comments_of(issue_id, (comment for page in self._asking.by_place(ask) for comment in page))
+        except SourceError as error:
+            if answered(error, 404):
+                return None
+            raise
+
+    def _links(self, issue_id: str) -> bytes | None:
+        """The links of an issue to pages elsewhere; None if nobody can see them."""
+        try:
+            return self._asking.get(f"issue/{issue_id}/remotelink").content
+        except SourceError as error:
+            if answered(error, 403):
+                log.warning("Jira shows no links to pages: linking is switched off on this site.")
+            if answered(error, 403, 404):
+                return None
+            raise
+
+    # opening --------------------------------------------------------------------------------------------------------
+
+    def _open(self, asked: _Asked) -> _Opened:
+        """What came in bulk, apart. What it lacks is asked for at once, and needed only when the next group is open."""
+        issues, histories = Issues(), Histories()
+        for body in asked.bodies:
+            reply = body.result()
+            if reply is not None:
+                self._add(reply, issues, alone=asked.group.alone)
+        parents = issues.ids if self._fields else list(map(str, asked.group.ids))
+        for reply in asked.changes.result() if asked.changes else ():
+            changes = self._asking.decoded(reply, _Changes).issue_change_logs
+            try:
+                histories.add(changes, frozenset(parents))
+            except msgspec.DecodeError:
+                raise self._asking.surprise(reply, "no changelogs") from None
+        opened = _Opened(asked.group, issues, histories, parents)
+        if "comments" in self._names:
+            opened.comments = {issue_id: self._pool.submit(self._comments, issue_id) for issue_id in issues.cut}
+        if "remote_links" in self._names:
+            linked = [issue_id for issue_id in self._relinked(opened) if histories.has_links(issue_id)]
+            opened.links = {issue_id: self._pool.submit(self._links, issue_id) for issue_id in linked}
+        return opened
+
+    def _add(self, reply: Response, issues: Issues, *, alone: bool) -> None:
+        found = Raw(b"[" + reply.content + b"]") if alone else self._asking.decoded(reply, _Bodies).issues
+        try:
+            issues.add(found)
+        except msgspec.DecodeError:
+            raise self._asking.surprise(reply, "no list of issues") from None
+
+    def _relinked(self, opened: _Opened) -> Sequence[str]:
+        """Issues whose links to pages may have changed since they were last read, as far as the changelog tells."""
+        since = opened.group.since
+        if since is None:
+            return opened.parents
+        return [issue_id for issue_id, at in opened.histories.linked.items() if at >= since - _LOOK_BACK]
+
+    def _whole(self, opened: _Opened) -> Whole:
+        pages: dict[str, rows.Page] = {}
+        parents = dict.fromkeys(PARENTS, opened.parents)
+        if "issues" in self._names:
+            pages["issues"] = self._page("issues", written(opened.issues.issues))
+        if "issue_links" in self._names:
+            pages["issue_links"] = self._page("issue_links", written(opened.issues.links.values()))
+        if "comments" in self._names:
+            more = {issue_id: reply.result() for issue_id, reply in opened.comments.items()}
+            parents["comments"] = [issue_id for issue_id in opened.parents if more.get(issue_id, ()) is not None]
+            comments = [*opened.issues.comments, *(each for found in more.values() for each in found or ())]
+            pages["comments"] = self._page("comments", written(comments))
+        if "changelog" in self._names:
+            pages["changelog"] = self._page("changelog", written(opened.histories.items))
+        if "remote_links" in self._names:
+            links = {issue_id: reply.result() for issue_id, reply in opened.links.items()}
+            parents["remote_links"] = [issue_id for issue_id in self._relinked(opened) if links.get(issue_id, b"") is not None]
+            found = [link for issue_id, reply in links.items() if reply for link in remote_links_of(issue_id, reply)]
+            pages["remote_links"] = self._page("remote_links", written(found))
+        return Whole(
+            opened.group,
+            {name: page.table for name, page in pages.items()},
+            tuple(reject for page in pages.values() for reject in page.rejects),
+            {name: _all_of(name, pages[name].table, parents[name]) for name in PARENTS if name in pages},
+            frozenset(opened.parents),
+            self._moved(opened),
+        )
+
+    def _page(self, name: str, records: bytes) -> rows.Page:
+        return self._decoders[name].page(records)
+
+    def _moved(self, opened: _Opened) -> frozenset[int]:
+        """Issues that have a new key since they were last read: others show it, and are not changed by it."""
+        since = opened.group.since
+        return frozenset(int(issue_id) for issue_id, at in opened.histories.moved.items() if since and at >= since)
+
+
+def _all_of(name: str, table: pa.Table, parents: Sequence[str]) -> Present:
+    """The rows of a table that live with these issues; a link to another issue lives with its source."""
+    stream, column = STREAMS[name], PARENTS[name]
+    own = table.filter(pc.is_in(table[column], pa.array(parents, pa.string())))
+    return Present(
+        keys=rows.keys(stream, {key: own[key] for key in stream.key}),
+        within=rows.table_of(stream, {column: parents or [""]}),  # no part at all would be the whole
+    )
+
+
+def nothing_of(name: str) -> Present:
+    """Of no issue at all: proves that nothing was read anew."""
+    return _all_of(name, rows.table_of(STREAMS[name], {column.name: [] for column in STREAMS[name].columns}), ())
