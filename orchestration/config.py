@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, NoReturn, Self
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from rapidfuzz import process
 
-from connectors.base import Choices, Connector, Read
+from connectors.base import Choices, Connector, Read, SourceError, Type
 
 
 def _time_of_day(value: Any) -> Any:
@@ -48,6 +49,7 @@ class ToolSection(Section):
     tool: ClassVar[str]
     label: ClassVar[str]
     ways: ClassVar[tuple[tuple[str, ...], ...]]
+    switch: ClassVar[str] = ""  # what to set, where that is no variable
 
     fields: dict[str, dict[str, str]] = Field(default_factory=dict, description="table → column → the vendor's field")
     without: list[str] = Field(default=[], description="Tables, and single fields such as tickets.description, not to read")
@@ -213,7 +215,77 @@ class Pendo(ToolSection):
         return {"anonymous": self.anonymous, "first_days": self.first_days}
 
 
-TOOLS: Mapping[str, type[ToolSection]] = {section.tool: section for section in (Salesforce, Jira, Zendesk, Pendo)}
+class FileColumn(Section):
+    model_config = ConfigDict(populate_by_name=True)
+
+    type: Type = Field(description="What its values are")
+    header: str = Field(default="", alias="from", description="What the file calls it, if otherwise; a dotted path in JSON")
+    format: str = Field(default="", description="How dates are written, if not as ISO 8601, such as %d.%m.%Y")
+    description: str = Field(default="", description="What it means")
+    personal: bool = Field(default=False, description="Whether it holds names or addresses of people")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_type_alone_is_enough(cls, data: Any) -> Any:
+        return {"type": data} if isinstance(data, str) else data
+
+
+class FileStream(Section):
+    path: str = Field(description="Where its files are, such as imports/notes/*.csv")
+    key: list[str] = Field(default=[], description="The columns that tell its rows apart; else their whole content does")
+    columns: dict[str, FileColumn] = Field(default={}, description="Column → its type; else what the files have, as text")
+    description: str = Field(default="", description="What it is")
+    timezone: str = Field(default="UTC", description="Of times that are written without a zone")
+
+
+class Files(ToolSection):
+    tool = "files"
+    label = "Files"
+    ways = ((),)
+    switch = "files.streams"
+
+    streams: dict[str, FileStream] = Field(default={}, description="Table → the CSV or JSON-lines files that it is read from")
+    folder: Path = Field(default=Path(), description="Where the paths begin, from the folder of this file")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _begin_at_the_settings_file(cls, data: Any, info: ValidationInfo) -> Any:
+        if not info.context or not isinstance(data, Mapping):
+            return data
+        return {**data, "folder": info.context["folder"] / (data.get("folder") or "")}
+
+    @classmethod
+    def connector_class(cls) -> type[Any]:
+        from connectors.files import Files
+
+        return Files
+
+    def on(self, variables: Mapping[str, str]) -> bool:  # noqa: ARG002
+        return bool(self.streams)
+
+    def declared(self) -> tuple[Read, ...]:
+        if not self.streams:
+            return ()
+        from connectors.files import reads_of
+
+        return reads_of(**self.arguments())
+
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "streams": {name: said.model_dump(by_alias=True) for name, said in self.streams.items()},
+            "folder": self.folder,
+        }
+
+    @model_validator(mode="after")
+    def _described_so_that_it_can_be_read(self) -> Self:
+        try:
+            self.declared()
+        except SourceError as error:
+            raise ValueError(str(error).removeprefix(self.tool)) from None  # which stands before every message
+        return self
+
+
+TOOLS: Mapping[str, type[ToolSection]] = {section.tool: section for section in (Salesforce, Jira, Zendesk, Pendo, Files)}
 
 
 class Night(Section):
@@ -270,6 +342,7 @@ class Config(Section):
     jira: Jira = Jira()
     zendesk: Zendesk = Zendesk()
     pendo: Pendo = Pendo()
+    files: Files = Files()
     customers: Customers = Customers()
     features: Features = Features()
     escalations: Escalations = Escalations()

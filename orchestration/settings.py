@@ -27,6 +27,8 @@ from warehouse.engine import Warehouse
 EXPECTED = {
     "model_type": "should hold keys and values",
     "dict_type": "should hold keys and values",
+    "missing": "is missing",
+    "literal_error": "should be one of text, integer, double, decimal, boolean, timestamp, date and json",  # a column's type
     "time_parsing": 'should be a time of day such as "02:00"',
     "string_pattern_mismatch": "should be three capital letters such as USD",  # only the currency has a pattern
 }
@@ -71,7 +73,7 @@ class Tool:
         """The variables of the way to log in that is set in full."""
         label, ways = self.section.label, self.section.ways
         if self.off:
-            choices = ", or ".join(" ".join(way) for way in ways)
+            choices = self.section.switch or ", or ".join(" ".join(way) for way in ways)
             raise SettingsError(f"{label} is off: set {choices} to read it")
         for way in ways:
             if all(name in self.variables for name in way):
@@ -270,7 +272,7 @@ def _config(env: Mapping[str, str]) -> Config:
     if not isinstance(content, dict):
         raise SettingsError(f"{path.name} must hold keys and values, as in fullpicture.example.yaml")
     try:
-        return Config.model_validate(content)
+        return Config.model_validate(content, context={"folder": path.absolute().parent})
     except ValidationError as error:
         raise SettingsError("; ".join(f"{path.name}: {line}" for line in _explained(error))) from None
 
