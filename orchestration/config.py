@@ -250,7 +250,7 @@ class Files(ToolSection):
     @model_validator(mode="before")
     @classmethod
     def _begin_at_the_settings_file(cls, data: Any, info: ValidationInfo) -> Any:
-        if not info.context or not isinstance(data, Mapping):
+        if not info.context or not isinstance(data, Mapping) or not data.get("streams"):
             return data
         return {**data, "folder": info.context["folder"] / (data.get("folder") or "")}
 
