@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from connectors.base import SourceError
+from connectors.rows import clean
 
 ENDINGS = (".csv", ".jsonl", ".ndjson")
 _SEPARATORS = ",;\t|"
@@ -137,9 +138,8 @@ def _json_records(text: TextIOBase, name: Callable[[str], str], deep: Mapping[st
     for line in text:
         if not line.strip():
             continue
-        try:
-            record = _line.decode(line)
-        except msgspec.DecodeError:
+        record = _record(line)
+        if record is None:
             yield Stray("a line is no JSON object", msgspec.json.encode(line.strip()).decode())
             continue
         named: dict[str, Any] = {name(field): value for field, value in record.items()}
@@ -147,6 +147,16 @@ def _json_records(text: TextIOBase, name: Callable[[str], str], deep: Mapping[st
             if path not in record:
                 named[column] = _below(record, path.split("."))
         yield named
+
+
+def _record(line: str) -> dict[str, msgspec.Raw] | None:
+    try:
+        return _line.decode(line)
+    except msgspec.DecodeError:  # perhaps only for half a letter
+        try:
+            return _line.decode(clean(line.encode()))
+        except msgspec.DecodeError:
+            return None
 
 
 def _below(record: Mapping[str, msgspec.Raw], path: Sequence[str]) -> msgspec.Raw | None:

@@ -287,9 +287,7 @@ def _field(setting: str, name: str, about: str | Mapping[str, Any]) -> _Field:
 
 
 def _stream(table: _Table) -> Stream:
-    columns = [field.column for field in table.fields] if table.fields else list(_found_columns(table))
-    columns += [Column(part, "text", f"{part}, as the file has it.", source=part) for part in table.key if not table.fields]
-    columns = list({column.name: column for column in reversed(columns)}.values())[::-1]
+    columns = [field.column for field in table.fields] if table.fields else _found_columns(table)
     if not table.key:
         columns.insert(0, Column(_ROW, "text", "Made from the row's content, since no key is set.", source=_ROW))
     # The name of a nightly export changes every night, and its rows do not.
@@ -306,17 +304,18 @@ def _stream(table: _Table) -> Stream:
     )
 
 
-def _found_columns(table: _Table) -> Iterator[Column]:
-    """What the headers name, in the order of their first appearance. No file is no error yet: tables are declared before
-    anything is read."""
+def _found_columns(table: _Table) -> list[Column]:
+    """What the headers name, in the order of their first appearance, and the key. No file is no error yet: tables are
+    declared before anything is read."""
     try:
-        files = _files(table)
+        named = [header for path in _files(table).values() for header in headers(path)]
     except SourceError:
-        return
-    for path in files.values():
-        for header in headers(path):
-            if (name := snake(header)) not in (_FILE, _ROW, "extra"):
-                yield Column(name, "text", f"{header}, as the file has it.", source=name)
+        named = []
+    found: dict[str, Column] = {}
+    for header in (*named, *table.key):
+        if (name := snake(header)) not in (_FILE, _ROW, "extra"):
+            found.setdefault(name, Column(name, "text", f"{header}, as the file has it.", source=name))
+    return list(found.values())
 
 
 def snake(header: str) -> str:
