@@ -6,7 +6,7 @@ Here belongs how a test lets a night pass. Not here: what must be in the tables 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -48,6 +48,7 @@ class Company:
     warehouse: Warehouse
     home: Path
     off: tuple[str, ...] = ()  # tools that this company does not use
+    chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # beside what every company writes into its settings
     patience: Patience | None = None  # of its connectors, where not the default
     _runs: Iterator[int] = field(default_factory=count)
 
@@ -136,6 +137,8 @@ class Company:
         """What this company would write into fullpicture.yaml."""
         path = self.home / "fullpicture.yaml"
         chosen: dict[str, Any] = {tool: {"fields": fields} for tool, fields in self.running.fields.items()}
+        for section, more in self.chosen.items():
+            chosen[section] = {**chosen.get(section, {}), **more}
         chosen["customers"] = {"internal_domains": self.world.internal_domains}
         chosen["features"] = {"values": self.world.feature_values}
         path.write_text(yaml.safe_dump(chosen), encoding="utf-8")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from contract import Place, Stream
 
 from connectors.base import Choices, Connector
 from connectors.http import Limiter, Patience
@@ -44,3 +45,12 @@ def connect(running: Running) -> Callable[..., Connector]:
         return connector
 
     return connect
+
+
+@pytest.fixture(scope="class")
+def one(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stream]:
+    """One stream of a small company, whose tests follow each other."""
+    place: Place = request.param
+    url = request.getfixturevalue("new_database")() if place.database == "postgresql" else None
+    with place.opened(tmp_path_factory.mktemp(place.name), url) as stream:
+        yield stream

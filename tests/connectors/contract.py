@@ -6,7 +6,7 @@ Here belongs the contract alone; which streams there are and how their records c
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from connectors.base import Batch, Connector, Read
+from connectors.sandbox.serve import Running
 from connectors.sandbox.world import World
 from orchestration.synced import raw_table
 from tests.night import Company, company
@@ -28,7 +29,7 @@ SETTLED = 180  # seconds after which the vendors show a change
 _RUNS = count(1)
 
 
-class Killed(Exception):  # noqa: N818
+class Killed(Exception):
     """Stands in for the end of the process."""
 
 
@@ -126,14 +127,52 @@ def written(report: LoadReport) -> dict[str, tuple[int, int, int]]:
     return {name: (table.inserted, table.updated, table.deleted) for name, table in report.tables.items()}
 
 
-@contextmanager
-def stream(tool: str, name: str, case: Case, home: Path, url: str | None, size: str = "empty") -> Iterator[Stream]:
-    with company(World(size=size), home, url) as ours:
-        for server in ours.running.servers:
-            server.page_size = PAGE
-        made = Stream(ours, tool, name, case)
-        made.forget()
-        yield made
+@dataclass(frozen=True)
+class Place:
+    """Where a stream is tried: of which tool, into which database, with which settings and stand-in."""
+
+    tool: str
+    name: str
+    case: Case
+    database: str
+    chosen: Mapping[str, Any]
+    prepare: Callable[[Running, str], None]
+
+    @contextmanager
+    def opened(self, home: Path, url: str | None) -> Iterator[Stream]:
+        with company(World(size="empty"), home, url) as ours:
+            for server in ours.running.servers:
+                server.page_size = PAGE
+            self.prepare(ours.running, self.name)
+            ours.chosen = {self.tool: self.chosen}
+            yield Stream(ours, self.tool, self.name, self.case)
+
+
+def every(
+    tool: str,
+    cases: Mapping[str, Case],
+    on_postgresql: Sequence[str] = (),
+    *,
+    chosen: Mapping[str, Any] | None = None,
+    prepare: Callable[[Running, str], None] = lambda _, __: None,
+) -> pytest.MarkDecorator:
+    """All streams of a tool on DuckDB, these on PostgreSQL, the others there in the long drills."""
+    places = {
+        f"{name} on {database}": Place(tool, name, case, database, chosen or {}, prepare)
+        for name, case in cases.items()
+        for database in ("duckdb", "postgresql")
+    }
+    return pytest.mark.parametrize(
+        "one",
+        [
+            pytest.param(
+                place, id=id_, marks=[pytest.mark.soak] * (place.database != "duckdb" and place.name not in on_postgresql)
+            )
+            for id_, place in places.items()
+        ],
+        indirect=True,
+        scope="class",
+    )
 
 
 def complete(report: LoadReport, name: str) -> None:
@@ -143,10 +182,12 @@ def complete(report: LoadReport, name: str) -> None:
 
 
 class Contract:
-    """To be subclassed for each tool, with its `tool` and `cases`. The fixture `one` comes from the subclass's module."""
+    """To be subclassed for each tool, under its `every`. The tests of one stream share its company, which goes on living,
+    and begin with an empty warehouse."""
 
-    tool: str
-    cases: dict[str, Case]
+    @pytest.fixture(autouse=True)
+    def _anew(self, one: Stream) -> None:
+        one.forget()
 
     def test_every_declared_column_has_its_truth(self, one: Stream) -> None:
         one.grow(1)
