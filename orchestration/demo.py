@@ -19,7 +19,6 @@ import yaml
 from connectors.sandbox.serve import PORTS, Running, serve
 from connectors.sandbox.world import World
 from orchestration import settings
-from orchestration.config import TOOLS
 from orchestration.settings import SettingsError
 from warehouse.engine import Warehouse
 
@@ -101,7 +100,7 @@ def started(*, fresh: bool, warehouse: str | None = None) -> Iterator[list[str]]
                 "FULLPICTURE_NOW": running.world.now.isoformat(),
             }
         )
-        yield list(TOOLS)
+        yield [tool.name for tool in settings.load().connected]
 
 
 def _config(running: Running) -> str:

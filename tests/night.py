@@ -24,7 +24,6 @@ from connectors.http import Limiter, Patience
 from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
 from orchestration import runs, settings
-from orchestration.config import TOOLS
 from orchestration.settings import Settings
 from orchestration.synced import raw_table, raw_tables
 from warehouse import gaps, identity, load, models, schema, settings_tables
@@ -63,14 +62,14 @@ class Company:
     def night_of_jobs(self) -> None:
         settings.put(self.environment)
         runs.prepare_home(settings.load())
-        for job in (*(f"sync_{tool}" for tool in TOOLS), "refresh"):
+        for job in (*(f"sync_{tool.name}" for tool in settings.load().connected), "refresh"):
             outcome = runs.execute(job)
             assert outcome.succeeded, outcome.failures
 
-    def sync(self, tools: Sequence[str] = tuple(TOOLS)) -> dict[str, TableReport]:
-        """Reads the tools, and says what became of each raw table."""
+    def sync(self, tools: Sequence[str] = ()) -> dict[str, TableReport]:
+        """Reads these tools, or all that are connected, and says what became of each raw table."""
         reports: dict[str, TableReport] = {}
-        for tool in tools:
+        for tool in tools or [tool.name for tool in self.settings().connected]:
             section = self.settings().tool(tool).section
             connector = self.connector(tool)
             schema.prepare(self.warehouse, raw_tables())
