@@ -67,9 +67,10 @@ class Company:
             assert outcome.succeeded, outcome.failures
 
     def sync(self, tools: Sequence[str] = ()) -> dict[str, TableReport]:
-        """Reads these tools, or all that are connected, and says what became of each raw table."""
+        """Reads these tools, or all, as far as they are connected, and says what became of each raw table."""
         reports: dict[str, TableReport] = {}
-        for tool in tools or [tool.name for tool in self.settings().connected]:
+        connected = [tool.name for tool in self.settings().connected]
+        for tool in (tool for tool in connected if not tools or tool in tools):
             section = self.settings().tool(tool).section
             connector = self.connector(tool)
             schema.prepare(self.warehouse, raw_tables())
