@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -39,6 +38,10 @@ class Field(msgspec.Struct):
 
 class _Description(msgspec.Struct):
     name: str
+    fields: list[Field]
+
+
+class _Listed(msgspec.Struct):
     fields: Raw
 
 
@@ -108,10 +111,9 @@ class SalesforceApi(HttpConnector):
         """One request for each object, however often it is needed."""
         if name not in self._described:
             response = self.get(f"sobjects/{name}/describe")
-            description = self.decoded(response, _Description)
-            fields = msgspec.json.decode(description.fields, type=list[Field])
-            readable = {field.name: field for field in fields if field.type not in _UNREADABLE}
-            self._described[name] = SObject(description.name, readable, description.fields)
+            description, listed = self.decoded(response, _Description), self.decoded(response, _Listed)
+            readable = {field.name: field for field in description.fields if field.type not in _UNREADABLE}
+            self._described[name] = SObject(description.name, readable, listed.fields)
         return self._described[name]
 
     def pages(self, sobject: str, fields: Sequence[str], stamp: str, conditions: Sequence[str]) -> Iterator[Page]:
@@ -125,20 +127,25 @@ class SalesforceApi(HttpConnector):
             if not others:
                 yield page
                 continue
-            found = {bytes(each["Id"]): each for each in _records.decode(page.records)}
+            found = self._by_id(page)
             ids = [msgspec.json.decode(record_id) for record_id in found]
             between = [filled("Id >= {}", min(ids)), filled("Id <= {}", max(ids))] if ids else []
             for select in others if ids else ():
-                more = chain.from_iterable(
-                    _records.decode(rest.records) for rest in self._query(soql(select, sobject, [*conditions, *between]))
-                )
-                rests = {bytes(each["Id"]): each for each in more}
+                rests: dict[bytes, Record] = {}
+                for rest in self._query(soql(select, sobject, [*conditions, *between])):
+                    rests |= self._by_id(rest)
                 found = {
                     record_id: each | rests[record_id]
                     for record_id, each in found.items()
                     if record_id in rests and rests[record_id][stamp] == each[stamp]
                 }
             yield replace(page, records=msgspec.json.encode(list(found.values())))
+
+    def _by_id(self, page: Page) -> dict[bytes, Record]:
+        try:
+            return {bytes(each["Id"]): each for each in _records.decode(page.records)}
+        except (msgspec.DecodeError, KeyError):
+            raise self.surprise(page.response, "no list of records") from None
 
     def _query(self, text: str) -> Iterator[Page]:
         response = self.get("queryAll", {"q": text})

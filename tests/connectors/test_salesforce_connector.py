@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import stream
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from landing import Landing, landed, read
@@ -279,9 +277,7 @@ def test_what_nobody_wants_is_not_asked_for(running: Running, connect: Connect) 
 
 
 @pytest.mark.parametrize("name", ["contacts", "opportunity_history"])
-def test_a_first_read_can_start_at_a_date_and_is_complete_from_there(
-    running: Running, connect: Connect, name: str, tmp_path: Path
-) -> None:
+def test_a_first_read_can_start_at_a_date_and_is_complete_from_there(running: Running, connect: Connect, name: str) -> None:
     kind, field = {"contacts": ("contact", "SystemModstamp"), "opportunity_history": ("opportunity_history", "CreatedDate")}[
         name
     ]
@@ -304,16 +300,6 @@ def test_a_field_that_becomes_visible_is_filled_though_no_record_has_changed(run
     for (record_id,), row in landing.all.items():
         assert row["website"] == running.world.accounts[record_id]["Website"]
         assert "Success_Plan__c" in json.loads(row["extra"])
-
-
-def test_a_field_keeps_the_names_that_it_has_had(running: Running, tmp_path: Path) -> None:
-    with stream("salesforce", "fields", CASES["fields"], tmp_path, None) as one:
-        one.sync()
-        one.ours.running.salesforce.labels["Account.Success_Plan__c"] = "Plan for this year"
-        one.sync()
-        named = {key[2]: row["_deleted_at"] for key, row in one.table().items() if key[:2] == ("Account", "Success_Plan__c")}
-    assert named["Plan for this year"] is None
-    assert named["Success Plan"] is not None
 
 
 def test_the_fields_of_all_objects_cost_no_request_where_they_have_been_described(running: Running, connect: Connect) -> None:

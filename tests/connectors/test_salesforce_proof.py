@@ -5,34 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
+import landing
 import pyarrow as pa
 import pytest
-from contract import SETTLED, Stream, complete, stream
+from contract import PAGE, SETTLED, Stream, complete
 
 from connectors import salesforce
+from connectors.base import Connector
 from connectors.sandbox import salesforce_org
 from connectors.sandbox.salesforce import Salesforce
+from connectors.sandbox.serve import Running
+from connectors.sandbox.world import World
+from tests.night import Company, company
 from tests.truth.raw_salesforce import CASES
 
 Open = Callable[[str], Stream]
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Open]:
-    """A stream of a small company that has been read once."""
-    made: list[Any] = []
+def ours(tmp_path: Path) -> Iterator[Company]:
+    with company(World(size="tiny"), tmp_path) as ours:
+        ours.running.salesforce.page_size = PAGE
+        yield ours
 
-    def open_(name: str) -> Stream:
-        made.append(stream("salesforce", name, CASES[name], tmp_path, None, size="tiny"))
-        one: Stream = made[-1].__enter__()
+
+@pytest.fixture
+def opened(ours: Company) -> Open:
+    """A stream of a small company that has been read once."""
+
+    def opened(name: str) -> Stream:
+        one = Stream(ours, "salesforce", name, CASES[name])
+        one.forget()
         one.sync()
         return one
 
-    yield open_
-    for each in reversed(made):
-        each.__exit__(None, None, None)
+    return opened
 
 
 def server(one: Stream) -> Salesforce:
@@ -132,6 +140,15 @@ def test_differences_that_cancel_each_other_are_found_within_a_week(opened: Open
     one.check()
 
 
+def test_what_salesforce_cannot_count_in_time_is_listed(running: Running, connect: Callable[..., Connector]) -> None:
+    too_long = [{"message": "Your query request was running for too long.", "errorCode": "QUERY_TIMEOUT"}]
+    running.salesforce.faults.answer(400, "COUNT", times=4, body=too_long)
+    connector = connect("salesforce")
+    (*_, last) = connector.batches(landing.read(connector, "contacts"), None)
+    ids = last.present["contacts"].keys["id"].to_pylist()
+    assert sorted(ids) == sorted(contact["Id"] for contact in running.world.alive("contact"))
+
+
 def test_ids_that_are_asked_for_are_escaped(opened: Open) -> None:
     one = opened("contacts")
     connector = one.connector()
@@ -210,3 +227,12 @@ def test_a_read_that_takes_long_reads_on_before_it_counts(opened: Open, monkeypa
     one.check()
     assert asked(one, "COUNT") == 1
     assert asked(one, "SystemModstamp+%3E%3D") == 1  # and the difference was none
+
+
+def test_a_field_keeps_the_names_that_it_has_had(opened: Open) -> None:
+    one = opened("fields")
+    server(one).labels["Account.Success_Plan__c"] = "Plan for this year"
+    one.sync()
+    named = {key[2]: row["_deleted_at"] for key, row in one.table().items() if key[:2] == ("Account", "Success_Plan__c")}
+    assert named["Plan for this year"] is None
+    assert named["Success Plan"] is not None
