@@ -165,7 +165,7 @@ class Pendo(Server):
             while deed.at >= periods[place][1]:
                 place += 1
             start = millis(periods[place][0])
-            key = (start, msgspec.json.encode(deed.fields))
+            key = (start, msgspec.json.encode(deed.fields, order="deterministic"))
             unit = "hour" if periods[place][1] - periods[place][0] == timedelta(hours=1) else "day"
             row = sums.setdefault(key, {**deed.fields, unit: start, "numEvents": 0, "numMinutes": 0})
             row["numEvents"] += deed.clicks
