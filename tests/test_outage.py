@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import pytest
 
 from connectors.sandbox.world import Record, World
+from orchestration.config import Jira
 from tests.flaws import Flaw
 from tests.night import Company, Row, company
 from warehouse.gaps import RuleReport
 
-READS = ("jira/fields", "jira/issues", "jira/projects")
+READS = tuple(f"jira/{read.name}" for read in Jira().reads())
 
 
 @dataclass
