@@ -6,16 +6,21 @@ fields hold it.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-_LINES = ("paragraph", "heading", "codeBlock", "tableRow", "mediaSingle", "blockCard", "taskItem", "decisionItem")
-_SHOWN = {
+_LINES = frozenset(
+    ("paragraph", "heading", "codeBlock", "tableRow", "mediaSingle", "blockCard", "taskItem", "decisionItem", "expand")
+)
+_CELLS = frozenset(("tableCell", "tableHeader"))
+_SHOWN = {  # the attribute that a reader sees
     "mention": "text",
     "emoji": "text",
     "status": "text",
     "inlineCard": "url",
     "blockCard": "url",
     "embedCard": "url",
+    "date": "timestamp",
 }
 
 
@@ -26,26 +31,36 @@ def plain(document: Any) -> str | None:
     pieces: list[str] = []
     _collect(document, pieces)
     lines = "".join(pieces).split("\n")
-    return "\n".join(line.rstrip() for line in lines).strip("\n") or None
+    return "\n".join([line.rstrip() for line in lines]).strip("\n") or None
 
 
 def _collect(node: Any, pieces: list[str]) -> None:
-    if isinstance(node, list):
-        for each in node:
-            _collect(each, pieces)
     if not isinstance(node, dict):
         return
-    kind, shown = node.get("type"), node.get("attrs")
+    kind = node.get("type")
     if kind == "text":
         pieces.append(str(node.get("text", "")))
-    elif kind == "hardBreak":
+        return
+    if kind == "hardBreak":
         pieces.append("\n")
     elif kind == "listItem":
         pieces.append("- ")
-    elif kind in _SHOWN and isinstance(shown, dict):
-        pieces.append(str(shown.get(_SHOWN[kind]) or shown.get("shortName") or ""))
-    _collect(node.get("content"), pieces)
+    elif kind in _SHOWN:
+        pieces.append(_attribute(kind, node.get("attrs")))
+    content = node.get("content")
+    if isinstance(content, list):
+        for each in content:
+            _collect(each, pieces)
     if kind in _LINES:
         pieces.append("\n")
-    elif kind in ("tableCell", "tableHeader") and pieces and pieces[-1] == "\n":
+    elif kind in _CELLS and pieces and pieces[-1] == "\n":
         pieces[-1] = "\t"  # the cells of a row stand side by side
+
+
+def _attribute(kind: str, attributes: Any) -> str:
+    if not isinstance(attributes, dict):
+        return ""
+    value = attributes.get(_SHOWN[kind]) or attributes.get("shortName") or ""
+    if kind == "date" and str(value).isdigit():  # milliseconds of a midnight in UTC
+        return f"{datetime.fromtimestamp(int(value) / 1000, UTC):%Y-%m-%d}"
+    return str(value)

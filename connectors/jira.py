@@ -15,7 +15,6 @@ from math import ceil
 import msgspec
 import pyarrow as pa
 
-from connectors import adf, rows
 from connectors.base import Batch, Cursor, Estimate, Finding, Read, SourceError, Stream, Unavailable
 from connectors.jira_asking import STREAMS
 from connectors.jira_groups import BODIES, SIZE
@@ -71,12 +70,8 @@ class Jira(IssuesReader, Worklogs, Lists):
         return {"since": round(moment.timestamp() * 1000)} if read.name == "worklogs" else None
 
     def opened(self, stream: Stream, records: bytes) -> Batch:
-        decoders: Mapping[str, Callable[[], rows.Decoder]] = {
-            "issues": lambda: self.issues_decoder(self.resolved({})),
-            "worklogs": self.worklogs_decoder,
-            "comments": lambda: rows.Decoder(stream, values={"body_text": adf.plain}, without=self.without("comments")),
-        }
-        page = decoders.get(stream.name, partial(self.decoder, stream))().page(records)
+        decoder = self.issues_decoder(self.resolved({})) if stream.name == "issues" else self.decoder(stream)
+        page = decoder.page(records)
         return Batch({}, {stream.name: page.table}, page.rejects)
 
     # what can be read, and what it costs -----------------------------------------------------------------------------

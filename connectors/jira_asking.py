@@ -17,10 +17,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import Raw
 from requests import Response
 
-from connectors import rows
+from connectors import adf, rows
 from connectors.auth import Basic, Bearer, secret
 from connectors.base import Choices, SourceError, Stream, Unavailable
 from connectors.columns import streams
@@ -33,7 +35,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 STREAMS = streams("jira")
-WRAPPING = ("expand",)  # says what more could be asked for, and is no field
+WRAPPING = ("expand", "self")  # what more could be asked for, and the address: no fields
+_TEXTS = {"comments": {"body_text": adf.plain}, "worklogs": {"comment_text": adf.plain}}
 _ROUNDS = 3  # in which a list may not keep still
 _IDS = re.compile(r"/(?:[A-Z][A-Z0-9_]*-)?\d+(?=/|$)")
 
@@ -134,6 +137,12 @@ class Asking(HttpConnector):
                 return pages
         raise self.surprise(page.response, f"{len(seen)} different records on all pages, of {page.total} that it counts")
 
+    def decoder(self, stream: Stream) -> rows.Decoder:
+        """For records of any stream but issues, whose columns the settings map to fields."""
+        finish = _archived_or_not if stream.name == "projects" else rows.as_it_is
+        values = _TEXTS.get(stream.name, {})
+        return rows.Decoder(stream, values=values, drop=WRAPPING, without=self.without(stream.name), finish=finish)
+
     def without(self, stream: str) -> frozenset[str]:
         return self.choices.without.get(stream, frozenset())
 
@@ -145,6 +154,12 @@ class Asking(HttpConnector):
             yield pool
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _archived_or_not(table: pa.Table) -> pa.Table:
+    """Jira leaves the mark out of living projects."""
+    place = table.column_names.index("archived")
+    return table.set_column(place, "archived", pc.fill_null(table["archived"], False))
 
 
 def ahead(things: Iterable[T], start: Callable[[T], U], by: int) -> Iterator[U]:

@@ -17,11 +17,12 @@ import pyarrow.compute as pc
 from msgspec import Raw
 from requests import Response
 
-from connectors import adf, rows
+from connectors import rows
 from connectors.base import Present, Read, Reject, SourceError
 from connectors.jira_asking import STREAMS, Placed, ahead, answered
 from connectors.jira_fields import Fields, Resolved
-from connectors.jira_parts import Histories, Issues, Record, comments_of, remote_links_of, written
+from connectors.jira_history import Histories
+from connectors.jira_parts import Issues, Record, comments_of, remote_links_of, written
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ SIZE = 1000  # issues of a group: as many as a bulk fetch of changelogs takes
 BODIES = 100  # issues of a bulk fetch
 _ENTRIES = 10_000  # entries of a page of changelogs
 _COMMENTS = 100  # comments of a page
-_ASKED_AHEAD, _OPENED_AHEAD = 3, 1  # groups whose replies are under way, and such that lack but a few
+_ASKED_AHEAD, _OPENED_AHEAD = 2, 1  # groups whose replies are under way, and such that lack but a few
 _LOOK_BACK = timedelta(days=1)  # how much further back a change of links to pages is looked for, to be sure
 # The column by which a stream's rows live and die with their issue.
 PARENTS = {"issue_links": "source_issue_id", "comments": "issue_id", "changelog": "issue_id", "remote_links": "issue_id"}
@@ -98,10 +99,7 @@ class Groups:
         self._asking, self._pool = asking, pool
         self._names = [stream.name for stream in read.streams]
         self._fields = asking.asked_fields(read)
-        text = {"comments": {"body_text": adf.plain}}
-        self._decoders = {
-            name: rows.Decoder(STREAMS[name], values=text.get(name, {}), without=asking.without(name)) for name in self._names
-        }
+        self._decoders = {name: asking.decoder(STREAMS[name]) for name in self._names}
         if "issues" in self._decoders:
             self._decoders["issues"] = asking.issues_decoder(fields)
         self.gone: set[int] = set()
@@ -229,7 +227,8 @@ class Groups:
             comments = [*opened.issues.comments, *(each for found in more.values() for each in found or ())]
             pages["comments"] = self._page("comments", written(comments))
         if "changelog" in self._names:
-            pages["changelog"] = self._page("changelog", written(opened.histories.items))
+            without = self._asking.without("changelog")
+            pages["changelog"] = opened.histories.page(self._decoders["changelog"], without)
         if "remote_links" in self._names:
             links = {issue_id: reply.result() for issue_id, reply in opened.links.items()}
             parents["remote_links"] = [issue_id for issue_id in self._relinked(opened) if links.get(issue_id, b"") is not None]

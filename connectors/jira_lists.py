@@ -22,7 +22,7 @@ from requests import Response
 
 from connectors import rows
 from connectors.base import Batch, Present, Read, SourceError, Stream
-from connectors.jira_asking import STREAMS, WRAPPING, Asking, Placed, answered
+from connectors.jira_asking import STREAMS, Asking, Placed, answered
 from connectors.jira_parts import within
 
 PROJECTS = 100  # of a page
@@ -145,10 +145,6 @@ class Lists(Asking):
                 return []
             raise
 
-    def decoder(self, stream: Stream) -> rows.Decoder:
-        finish = _archived_or_not if stream.name == "projects" else rows.as_it_is
-        return rows.Decoder(stream, drop=WRAPPING, finish=finish, without=self.without(stream.name))
-
     def _by_place(
         self, decoder: rows.Decoder, path: str, asked: Mapping[str, Any], size: int, *, of: Stream | None = None
     ) -> list[rows.Page]:
@@ -177,9 +173,3 @@ def _records_of(page: rows.Page, key: str) -> frozenset[Any]:
     """The ids of a page's records; those that have none count as well."""
     nameless = [reject.original for reject in page.rejects if reject.record_id is None]
     return frozenset([*page.table[key].to_pylist(), *nameless])
-
-
-def _archived_or_not(table: pa.Table) -> pa.Table:
-    """Jira leaves the mark out of living projects."""
-    place = table.column_names.index("archived")
-    return table.set_column(place, "archived", pc.fill_null(table["archived"], False))

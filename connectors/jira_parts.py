@@ -1,14 +1,13 @@
-"""How Jira's replies come apart: an issue carries its comments and links, a changelog what was changed at once.
+"""How Jira's replies come apart: an issue carries its comments and links, and repeats of other records what names them.
 
-Here belongs the way from a reply's JSON to the records of one stream each, by pure functions. Not here: how the reply is
-asked for, or what the columns are.
+Here belongs the way from a reply's JSON to the records of one stream each, by pure functions. Not here: changelogs
+(`jira_history`), how the reply is asked for, or what the columns are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -17,17 +16,22 @@ from msgspec import Raw
 
 Record = dict[str, Raw]
 
-# Jira called issues work items from 2025 on; what was written before kept its name.
-_REMOTE = (b'"RemoteIssueLink"', b'"RemoteWorkItemLink"')
-_MOVED = b'"Key"'
 _NULL = Raw(b"null")
-_NONE = (_NULL, Raw(b"[]"))
-_MILLISECONDS = 10**11  # above it, a time cannot be in seconds
-# What a person's own row of `users` says as well, and what would otherwise fill every row that names the person.
-_OF_USERS = ("self", "avatarUrls", "active", "timeZone", "accountType", "emailAddress", "locale", "key", "name")
+_ADDRESS = frozenset(("self",))
 
-# Lists of things that have ids and, as everything that Jira shows, an address, which is another for each way to the site.
-_PARTS = ("components", "fixVersions", "versions")
+# What Jira repeats of other records, by the field that holds them: their own rows say it as well, and say it still when it
+# has changed, of which the issue knows nothing. Addresses (`self`) are another for each way to the site, and say no more
+# than the id.
+_USER = frozenset(("self", "avatarUrls", "active", "timeZone", "accountType", "locale", "key", "name"))
+_WRITER = _USER | {"emailAddress"}
+_LISTED = frozenset(("self", "description", "iconUrl", "avatarId", "entityId", "subtask", "hierarchyLevel", "statusColor"))
+_REPEATED: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("assignee", "reporter", "creator"), _USER),
+    **dict.fromkeys(("status", "issuetype", "priority", "resolution"), _LISTED),
+    "project": frozenset(("self", "name", "avatarUrls", "projectTypeKey", "simplified", "projectCategory")),
+    "parent": frozenset(("self", "fields")),
+    **dict.fromkeys(("components", "fixVersions", "versions"), frozenset(("self", "description"))),
+}
 
 _encode = msgspec.json.Encoder().encode
 _items = msgspec.json.Decoder(list[Raw]).decode
@@ -47,14 +51,8 @@ class _Comments(msgspec.Struct):
     total: int
 
 
-class _Log(msgspec.Struct, rename="camel"):
-    issue_id: str
-    change_histories: list[Record]
-
-
 _end = msgspec.json.Decoder(_End).decode
 _comments = msgspec.json.Decoder(_Comments).decode
-_logs = msgspec.json.Decoder(list[_Log]).decode
 _records = msgspec.json.Decoder(list[Record]).decode
 
 
@@ -73,19 +71,20 @@ class Issues:
         for item in _items(issues):
             try:
                 issue = _record(item)
-                issue_id, values = _text(issue["id"]), _record(issue["fields"])
+                issue_id, fields = _text(issue["id"]), _record(issue["fields"])
             except (msgspec.DecodeError, KeyError):
                 self.issues.append(item)  # no issue: the columns say what is wrong with it
                 continue
             self.ids.append(issue_id)
-            if (comments := values.pop("comment", _NULL)) != _NULL:
+            values = {name: value for name, value in fields.items() if value != _NULL}  # sites have hundreds of fields
+            if comments := values.pop("comment", None):
                 self._add_comments(issue_id, _comments(comments))
-            if (links := values.pop("issuelinks", _NULL)) != _NULL:
+            if links := values.pop("issuelinks", None):
                 for link in _records(links):
                     self._add_link(_End(issue_id, _text(issue["key"])), link)
-            for name in _PARTS:
-                if values.get(name, _NULL) not in _NONE:
-                    values[name] = _without_addresses(values[name])
+            for name, repeated in _REPEATED.items():
+                if name in values:
+                    values[name] = _short(bytes(values[name]), repeated)
             self.issues.append({**issue, "fields": Raw(_encode(values))})
 
     def _add_comments(self, issue_id: str, embedded: _Comments) -> None:
@@ -103,91 +102,39 @@ class Issues:
             self.links[_text(link["id"])] = link
 
 
-def _without_addresses(parts: Raw) -> Raw:
-    return Raw(_encode([{name: value for name, value in part.items() if name != "self"} for part in _records(parts)]))
-
-
 def comments_of(issue_id: str, comments: Iterable[Record]) -> list[Record]:
     """Comments that say whose they are."""
-    return [_told({**comment, "issueId": Raw(_encode(issue_id))}) for comment in comments]
+    return [told({**comment, "issueId": Raw(_encode(issue_id))}) for comment in comments]
 
 
 def worklogs_of(logs: bytes) -> list[Record]:
-    return [_told(log) for log in _records(logs)]
+    return [told(log) for log in _records(logs)]
 
 
 def remote_links_of(issue_id: str, links: bytes) -> list[Record]:
     return [{**link, "issueId": Raw(_encode(issue_id))} for link in _records(links)]
 
 
-@dataclass
-class Histories:
-    """What was changed on some issues: one record per changed field."""
-
-    items: list[Record] = field(default_factory=list)
-    moved: dict[str, datetime] = field(default_factory=dict)  # issues with a new key, and since when
-    linked: dict[str, datetime] = field(default_factory=dict)  # issues whose links to pages changed, and when last
-    _there: dict[str, set[bytes]] = field(default_factory=dict)
-    _gone: dict[str, set[bytes]] = field(default_factory=dict)
-
-    def add(self, logs: Raw, wanted: frozenset[str]) -> None:
-        """Of the wanted issues. Raises msgspec.DecodeError if it is no list of changelogs."""
-        for log in _logs(logs):
-            if log.issue_id in wanted:
-                issue = {"issueId": Raw(_encode(log.issue_id))}
-                for history in log.change_histories:
-                    self._add(log.issue_id, _records(history.pop("items", Raw(b"[]"))), issue | _told(history))
-
-    def _add(self, issue_id: str, items: list[Record], history: Record) -> None:
-        for place, item in enumerate(items):
-            name = bytes(item.get("field", _NULL))
-            if name == _MOVED:
-                _later(self.moved, issue_id, history)
-            elif name in _REMOTE:
-                _later(self.linked, issue_id, history)
-                self._link(issue_id, item.get("from", _NULL), item.get("to", _NULL))
-            self.items.append({**history, **item, "item": Raw(b"%d" % place)})
-
-    def _link(self, issue_id: str, before: Raw, after: Raw) -> None:
-        """A link's id never comes again, so the order in which the changes are told does not matter."""
-        if after != _NULL:
-            self._there.setdefault(issue_id, set()).add(bytes(after))
-        elif before != _NULL:
-            self._gone.setdefault(issue_id, set()).add(bytes(before))
-
-    def has_links(self, issue_id: str) -> bool:
-        """Whether any link to a page is left of those that were made."""
-        return bool(self._there.get(issue_id, set()) - self._gone.get(issue_id, set()))
-
-
-def _later(known: dict[str, datetime], issue_id: str, history: Record) -> None:
-    at = datetime.fromisoformat(_text(history["created"]))
-    known[issue_id] = max(at, known.get(issue_id, at))
-
-
-def _told(record: Record) -> Record:
-    """With people in short, and times as texts: the bulk fetch of changelogs writes milliseconds."""
+def told(record: Record) -> Record:
+    """With people in short."""
     for name in ("author", "updateAuthor"):
         if name in record:
-            record[name] = _person(bytes(record[name]))
-    created = record.get("created", _NULL)
-    if bytes(created).isdigit():
-        record["created"] = _moment(int(bytes(created)))
+            record[name] = _short(bytes(record[name]), _WRITER)
     return record
 
 
-@lru_cache(maxsize=10_000)
-def _person(person: bytes) -> Raw:
-    try:
-        told = _record(person)
-    except msgspec.DecodeError:
-        return Raw(person)  # nobody, or no person: the columns say what is wrong with it
-    return Raw(_encode({name: value for name, value in told.items() if name not in _OF_USERS}))
+@lru_cache(maxsize=20_000)  # the same few come again and again
+def _short(value: bytes, repeated: frozenset[str]) -> Raw:
+    """A record, or a list of some, without what is repeated, and without addresses below."""
+    return Raw(_encode(_without(msgspec.json.decode(value), repeated)))
 
 
-def _moment(number: int) -> Raw:
-    seconds = number / 1000 if number > _MILLISECONDS else number
-    return Raw(_encode(datetime.fromtimestamp(seconds, UTC)))
+def _without(value: Any, names: frozenset[str]) -> Any:
+    if isinstance(value, list):
+        return [_without(each, names) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _without(each, _ADDRESS) for name, each in value.items() if name not in names}
 
 
 def written(records: Iterable[Record | Raw]) -> bytes:

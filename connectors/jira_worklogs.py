@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import msgspec
 from requests import Response
 
-from connectors import adf, rows
+from connectors import rows
 from connectors.base import Batch, Cursor, Present, Reject
 from connectors.jira_asking import STREAMS, Asking, ahead
 from connectors.jira_parts import worklogs_of, written
@@ -61,9 +61,6 @@ class Worklogs(Asking):
             yield Batch({"since": _milliseconds(until)}, {"worklogs": page.table}, page.rejects)
         yield _last(changed, until, tuple(rejects))
 
-    def worklogs_decoder(self) -> rows.Decoder:
-        return rows.Decoder(STREAMS["worklogs"], values={"comment_text": adf.plain}, without=self.without("worklogs"))
-
     def _listed(self) -> tuple[dict[int, int], datetime]:
         """When each entry was last changed, and up to when that is known. What changed in one moment can stand on two
         pages, so each begins a little before the end of the one before."""
@@ -85,7 +82,7 @@ class Worklogs(Asking):
             since = last - 1 if last - 1 > since else last
 
     def _fetched(self, ids: Sequence[int]) -> Iterator[tuple[Sequence[int], rows.Page]]:
-        decoder = self.worklogs_decoder()
+        decoder = self.decoder(STREAMS["worklogs"])
         chunks = (ids[start : start + ENTRIES] for start in range(0, len(ids), ENTRIES))
         with self.side_by_side() as pool:
             asked = ahead(chunks, lambda chunk: (chunk, pool.submit(self._entries, chunk)), _AHEAD)
