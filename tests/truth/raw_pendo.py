@@ -297,13 +297,18 @@ def _make_polls(world: World, number: int) -> None:
         world.change("guide", guide["id"], polls=guide["polls"][:1])
 
 
+def _asking(world: World) -> Record:
+    """The last guide that asks something."""
+    return [guide for guide in world.alive("guide") if guide["polls"]][-1]
+
+
 def _change_poll(world: World) -> None:
-    guide = _last(world, "guide")
+    guide = _asking(world)
     world.change("guide", guide["id"], polls=[{**guide["polls"][0], "question": "Would you?"}])
 
 
 def _delete_poll(world: World) -> None:
-    world.change("guide", _last(world, "guide")["id"], polls=[])
+    world.change("guide", _asking(world)["id"], polls=[])
 
 
 def _make_fields(world: World, number: int) -> None:
