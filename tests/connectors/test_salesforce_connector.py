@@ -103,7 +103,7 @@ def test_what_changes_between_two_parts_of_a_wide_page_comes_whole_the_next_time
     running.world.tick(120)
     late = running.world.now
     again = lambda: running.world.change("account", record_id, at=late, Name="Second", Website="second.example")  # noqa: E731
-    running.salesforce.faults.run(again, "queryAll", after=1)
+    running.salesforce.faults.run(again, "SELECT.*Website")
     landing.read_on(connect("salesforce"))
     assert (landing.all[(record_id,)]["name"], landing.all[(record_id,)]["website"]) != ("First", "second.example")
     running.world.tick(120)

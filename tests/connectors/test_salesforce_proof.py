@@ -173,7 +173,7 @@ def test_archived_tasks_are_read_and_counted(opened: Open) -> None:
     complete(one.sync(), one.name)
     one.check()
     assert one.table()[(task["Id"],)]["_deleted_at"] is None
-    assert asked(one, "queryAll?") == 2  # nothing differed
+    assert asked(one, "/query") == 2  # nothing differed
 
 
 def test_what_is_made_and_changed_at_once_is_no_difference(opened: Open) -> None:
@@ -186,6 +186,15 @@ def test_what_is_made_and_changed_at_once_is_no_difference(opened: Open) -> None
     complete(one.sync(), one.name)
     one.check()
     assert asked(one, "queryAll?") == 2
+
+
+def test_what_is_made_while_we_read_is_no_difference(opened: Open) -> None:
+    one = opened("contacts")
+    make = lambda: one.world.create("contact", LastName="New", OwnerId=next(iter(one.world.salesforce_users)))  # noqa: E731
+    server(one).faults.run(make, "COUNT")
+    server(one).log.clear()
+    complete(one.sync(), one.name)
+    assert asked(one, "/query") == 2
 
 
 def test_a_restored_deal_brings_its_history_back(opened: Open) -> None:
