@@ -41,15 +41,28 @@ class Asked(NamedTuple):
         return f"{self.method} {self.path}"
 
 
+AGILE = ("board", *(f"board/{number}/sprint" for number in (1, 3, 4, 5)))  # of the first day's boards
 BOUNDED = 'updated >= "2000-01-01 00:00" ORDER BY updated'
 ASKED = (
     Asked("jira", "/rest/api/3/search/jql", parameters={"jql": BOUNDED, "fields": "id", "maxResults": 5000}),
     Asked("jira", "/rest/api/3/search/jql", "post", body={"jql": BOUNDED, "fields": ["*all"], "maxResults": 100}),
     Asked("jira", "/rest/api/3/search/approximate-count", "post", body={"jql": "project = CORE"}),
     Asked("jira", "/rest/api/3/issue/bulkfetch", "post", body={"issueIdsOrKeys": ["10001", "10002", "9"], "fields": ["*all"]}),
+    Asked("jira", "/rest/api/3/changelog/bulkfetch", "post", body={"issueIdsOrKeys": ["10001", "10002"], "maxResults": 10000}),
     Asked("jira", "/rest/api/3/issue/{issueIdOrKey}"),
+    Asked("jira", "/rest/api/3/issue/{issueIdOrKey}/comment", parameters={"startAt": 0, "maxResults": 100}),
+    Asked("jira", "/rest/api/3/issue/{issueIdOrKey}/remotelink"),
     Asked("jira", "/rest/api/3/project/search", parameters={"startAt": 0, "maxResults": 50, "expand": "lead"}),
+    Asked("jira", "/rest/api/3/project/{projectIdOrKey}"),
     Asked("jira", "/rest/api/3/field"),
+    Asked("jira", "/rest/api/3/status"),
+    Asked("jira", "/rest/api/3/issuetype"),
+    Asked("jira", "/rest/api/3/priority/search", parameters={"startAt": 0, "maxResults": 50}),
+    Asked("jira", "/rest/api/3/resolution/search", parameters={"startAt": 0, "maxResults": 50}),
+    Asked("jira", "/rest/api/3/users/search", parameters={"startAt": 0, "maxResults": 1000}),
+    Asked("jira", "/rest/api/3/worklog/updated", parameters={"since": 0}),
+    Asked("jira", "/rest/api/3/worklog/deleted", parameters={"since": 0}),
+    Asked("jira", "/rest/api/3/worklog/list", "post", body={"ids": [50001, 50002]}),
     Asked("jira", "/rest/api/3/myself"),
     Asked("jira", "/rest/api/3/serverInfo"),
     Asked("jira", "/rest/api/3/mypermissions", parameters={"permissions": "BROWSE_PROJECTS"}),
@@ -98,6 +111,11 @@ METRICS = (
 DIFFERENCES: dict[str, dict[str, str]] = {
     "get /rest/api/3/search/jql": IS_LAST,
     "post /rest/api/3/search/jql": IS_LAST,
+    "post /rest/api/3/changelog/bulkfetch": {
+        "issueChangeLogs.*.changeHistories.*.created type": "milliseconds: so people found it, against the description",
+        **{f"issueChangeLogs.*.changeHistories.*.items.*.{name} type": UNSET for name in ("from", "fromString")},
+    },
+    "get /rest/api/3/issue/{issueIdOrKey}/remotelink": {" type": "a list, as the vendor's own example; described as one link"},
     "get /api/v2/incremental/tickets/cursor": {
         **{f"tickets.*.{name} type": UNSET for name in TICKET},
         "tickets.*.status enum": "deleted: the exports show deleted tickets, which other endpoints hide",
@@ -155,6 +173,7 @@ def site() -> Iterator[Running]:
 def send(site: Running, asked: Asked) -> Any:
     asker = {"jira": jira_of, "zendesk": zendesk_of}[asked.tool](site)
     path = asked.path.replace("{issueIdOrKey}", "10001").replace("{ticket_id}", "1001")
+    path = path.replace("{projectIdOrKey}", "10000")
     reply = asker.get(path, **asked.parameters) if asked.method == "get" else asker.post(path, asked.body)
     assert reply.status_code == 200
     return reply.json()
@@ -195,6 +214,7 @@ def fits(template: str, path: str) -> bool:
 
 
 UNDESCRIBED = {
+    **{f"GET /rest/agile/1.0/{path} is not described": "the description lacks the agile API" for path in AGILE},
     "/api/v2/incremental/tickets/cursor?include": "side-loading is described in the vendor's prose only",
     "/api/v2/incremental/tickets/cursor?per_page": "described for users; the vendor's prose gives it for every export",
     "/api/v2/incremental/organizations?per_page": "declared there by a reference that says nothing of organizations",
