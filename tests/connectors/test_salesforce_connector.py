@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from landing import Landing, landed, read
 
-from connectors import salesforce_api, salesforce_streams
+from connectors import salesforce, salesforce_api, salesforce_streams
 from connectors.base import Choices, Connector, SourceError, Unavailable
 from connectors.salesforce import custom
 from connectors.sandbox import salesforce as stand_in
@@ -341,3 +341,46 @@ def test_a_private_key_logs_in_by_jwt(running: Running, connect: Connect) -> Non
             "users",
         )
     assert "nonsense" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["contacts", "opportunity_history"])
+def test_a_read_can_be_sent_back_to_a_moment(running: Running, connect: Connect, name: str) -> None:
+    connector = connect("salesforce")
+    of = read(connector, name)
+    moment = running.world.now - timedelta(days=200)
+    cursor = connector.at(of, moment)
+    assert cursor is not None
+    batches = list(connector.batches(of, json.loads(json.dumps(cursor))))
+    found = {record_id for batch in batches for table in batch.rows.values() for record_id in table["id"].to_pylist()}
+    kind, field = {"contacts": ("contact", "SystemModstamp"), "opportunity_history": ("opportunity_history", "CreatedDate")}[
+        name
+    ]
+    recent = moment - timedelta(minutes=15)  # what became visible late is looked for again
+    assert found == {r["Id"] for r in running.world.alive(kind) if datetime.fromisoformat(r[field]) >= recent}
+    assert found
+    assert connector.at(read(connector, "record_types"), moment) is None
+
+
+def test_records_that_were_put_aside_are_opened_as_a_read_would(running: Running, connect: Connect) -> None:
+    connector = connect("salesforce")
+    (deals,) = read(connector, "opportunities").streams
+    record = {"attributes": {}, "Id": "006Qm000000100HIAQ", "Loss_Reason__c": "Price", "Amount": 5.5, "New__c": 1}
+    batch = connector.opened(deals, json.dumps([record]).encode())
+    (row,) = batch.rows["opportunities"].to_pylist()
+    assert (row["loss_reason"], row["extra"], batch.rejects) == ("Price", '{"New__c":1}', ())
+    (listed,) = read(connector, "fields").streams
+    field = {"object": "Account", "name": "Name", "label": "Account Name", "type": "string"}
+    assert connector.opened(listed, json.dumps([field]).encode()).rows["fields"].num_rows == 1
+
+
+def test_an_estimate_of_a_large_object_is_of_a_job(running: Running, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    connector = connect("salesforce")
+    monkeypatch.setattr(salesforce, "LARGE", 5)
+    monkeypatch.setattr(salesforce, "PAGE", 3)
+    monkeypatch.setattr(salesforce.salesforce_bulk, "PAGE", 3)
+    running.salesforce.bulk.polls = 6
+    (found,) = connector.estimate((read(connector, "contacts"),))
+    running.salesforce.log.clear()
+    rows_of(connect, "contacts")
+    assert found.requests == len([entry for entry in running.salesforce.log if "oauth2" not in entry.target])
+    assert "Bulk" in found.note
