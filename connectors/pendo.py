@@ -36,13 +36,19 @@ T = TypeVar("T")
 
 MOST = 100_000  # rows of one reply: 50 MB or so. Pendo would give up to 4 GB
 _TOO_LARGE = "Pendo does not give so much at once"
-_TOO_MUCH = Verdict(False, _TOO_LARGE)  # too many bytes, or too many minutes
+_TOO_MUCH = Verdict(False, _TOO_LARGE)
+_TOO_LONG = Verdict(True, _TOO_LARGE, at_once=False)
 _VERDICTS: Mapping[int | str, Verdict] = {
     **VERDICTS,
     403: Verdict(False, "the key is refused, or may not read this. Set {login} to a key that is valid and may"),
-    408: _TOO_MUCH,
+}
+# An aggregation that failed for its size is not sent again as it is, but smaller.
+_HEAVY: Mapping[int | str, Verdict] = {
+    **_VERDICTS,
+    408: _TOO_LONG,
+    504: _TOO_LONG,
+    "slow": _TOO_LONG,
     413: _TOO_MUCH,
-    504: _TOO_MUCH,
     "too large": _TOO_MUCH,
 }
 _STREAMS = streams("pendo")
@@ -106,11 +112,20 @@ class Pendo(HttpConnector):
         site = Site("Pendo", url, "PENDO_URL", "PENDO_INTEGRATION_KEY")
         login = Key("x-pendo-integration-key", secret("PENDO_INTEGRATION_KEY", integration_key))
         self.gate = Gate(site, login, patience=patience, verdicts=_VERDICTS)
+        self._heavy = Gate(site, login, patience=patience, verdicts=_HEAVY)
         self._choices = choices or Choices()
         self._anonymous = anonymous
         self._first_days = first_days
         self._portion = _Portion(MOST, LONGEST)
         self._decoders = {name: _decoder(stream, self._choices) for name, stream in _STREAMS.items()}
+
+    @property
+    def requests(self) -> int:
+        return self.gate.requests + self._heavy.requests
+
+    def stop_at(self, deadline: float) -> None:
+        super().stop_at(deadline)
+        self._heavy.deadline = deadline
 
     def batches(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
         if read.name in _EVENTS:
@@ -156,15 +171,15 @@ class Pendo(HttpConnector):
     # asking ---------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _session(self) -> Session:
-        return self.gate.session()
+    def _sessions(self) -> tuple[Session, Session]:
+        return self.gate.session(), self._heavy.session()
 
     def _get(self, path: str) -> Response:
-        return self._session.get(self.gate.site.url + path)
+        return self._sessions[0].get(self.gate.site.url + path)
 
     def _aggregated(self, source: Mapping[str, Any], *steps: Mapping[str, Any]) -> Response:
         body = {"response": {"mimeType": "application/json"}, "request": {"pipeline": [{"source": source}, *steps]}}
-        return self._session.post(f"{self.gate.site.url}/api/v1/aggregation", json=body)
+        return self._sessions[1].post(f"{self.gate.site.url}/api/v1/aggregation", json=body)
 
     def _known(self, who: str) -> tuple[Mapping[str, Any], ...]:
         """The step that leaves the anonymous out, who can be many times as many."""
@@ -182,8 +197,10 @@ class Pendo(HttpConnector):
             raise self.surprise(response, str(error)) from None
 
     def _page(self, name: str, records: bytes | Raw, response: Response) -> rows.Page:
+        """Nothing is null rather than an empty list, sometimes."""
+        nothing = len(memoryview(records)) == 4 and bytes(records) == b"null"
         try:
-            return self._decoders[name].page(records if bytes(records) != b"null" else b"[]")
+            return self._decoders[name].page(b"[]" if nothing else records)
         except msgspec.DecodeError:
             raise self.surprise(response, f"no list of {name}") from None
 
@@ -236,7 +253,7 @@ class Pendo(HttpConnector):
             page = following
             seen += page.table[key].chunks
         present = {stream.name: Present(rows.keys(stream, {key: pa.chunked_array(seen, pa.string())}))}
-        yield Batch({}, {stream.name: page.table}, page.rejects, present, covered_until=self.gate.clock)
+        yield Batch({}, {stream.name: page.table}, page.rejects, present, covered_until=self._heavy.clock)
 
     def _list(self, read: Read) -> Iterator[Batch]:
         response = self._get(f"/api/v1/{read.streams[0].source}?expand=*")
@@ -276,7 +293,7 @@ class Pendo(HttpConnector):
         """The days that may still change, and those that are not any more what they were: somebody tagged a feature, who
         then has a history, or had a visitor forgotten."""
         days = self._days(stream, cursor)
-        until = self.gate.clock
+        until = self._heavy.clock
         while stretch := next(days.stretches(self._portion.rows, self._portion.days), None):
             yield from self._stretch(stream, days, stretch)
         counted = Count(days.settled_rows, _placed_by(stream), _edge(stream, days.open_from), _edge(stream, days.first))
@@ -289,10 +306,10 @@ class Pendo(HttpConnector):
         first = known.first if known else since.date() if since else None
         there = self._sums(stream, first)
         days = known or Days(first or self._first_day())
-        return days.beside(there, self.gate.clock, late_by=timedelta(hours=8 if _is_single(stream) else 18))
+        return days.beside(there, self._heavy.clock, late_by=timedelta(hours=8 if _is_single(stream) else 18))
 
     def _first_day(self) -> date:
-        return (self.gate.clock - timedelta(days=self._first_days)).date()
+        return (self._heavy.clock - timedelta(days=self._first_days)).date()
 
     def _sums(self, stream: Stream, first: date | None) -> dict[date, tuple[int, int]]:
         """For each day how many rows, and how many uses in them; in one request, or as many as Pendo wants it to be."""
@@ -303,7 +320,7 @@ class Pendo(HttpConnector):
             except SourceError as error:
                 self._less("summed", self._first_days, error)
                 first = self._first_day()
-        left = Days.asked(first, self.gate.clock)
+        left = Days.asked(first, self._heavy.clock)
         while left > 0:
             number = min(left, self._portion.summed)
             try:
@@ -312,7 +329,7 @@ class Pendo(HttpConnector):
                 self._less("summed", number, error)
             else:
                 first += timedelta(days=number)
-            left = min(left, (self.gate.clock.date() - first).days + 3)
+            left = min(left, (self._heavy.clock.date() - first).days + 3)
         return there
 
     def _summed(self, stream: Stream, first: int | str, days: int) -> dict[date, tuple[int, int]]:

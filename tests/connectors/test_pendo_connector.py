@@ -216,6 +216,20 @@ def test_what_pendo_finds_too_much_is_asked_for_in_halves(running: Running, conn
     is_as_it_should_be(landing, running, name)
 
 
+def test_a_list_that_takes_too_long_is_asked_for_again(running: Running, connect: Connect) -> None:
+    running.pendo.faults.answer(504, "feature", times=2)
+    connector = connect("pendo")
+    assert landed(connector, "features").alive
+    assert connector.requests == 3
+
+
+def test_what_takes_too_long_even_in_the_smallest_part_may_work_at_another_time(running: Running, connect: Connect) -> None:
+    running.pendo.faults.answer(504, "aggregation", times=99)
+    with pytest.raises(SourceError, match="trying again later can help") as caught:
+        landed(connect("pendo"), "poll_events")
+    assert caught.value.transient
+
+
 def test_what_is_too_much_even_in_the_smallest_part_is_an_error(running: Running, connect: Connect) -> None:
     running.pendo.largest = 0
     with pytest.raises(SourceError, match="Pendo does not give so much at once"):
