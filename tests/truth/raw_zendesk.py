@@ -295,8 +295,7 @@ def make_ratings(world: World, number: int) -> None:
 
 
 def make_tags(world: World, number: int) -> None:
-    known = len(tags(world))
-    _ticket(world, tags=[f"word{known + place}" for place in range(number)])
+    _ticket(world, tags=[f"word{world.number('made tag')}" for _ in range(number)])
 
 
 def _redact(world: World) -> None:
@@ -309,7 +308,7 @@ def _rate(world: World) -> None:
 
 
 def _untag(world: World) -> None:
-    ticket = next(ticket for ticket in world.alive("ticket") if len(ticket["tags"]) > 1)
+    ticket = next(ticket for ticket in world.alive("ticket") if ticket["tags"])
     world.change("ticket", ticket["id"], tags=ticket["tags"][:-1])
 
 
