@@ -3,21 +3,20 @@
 Nothing else belongs here: what a thing is stands in the module that makes it.
 """
 
-from functools import cache
-
 import dagster as dg
 
 from orchestration import schedules, settings, synced, unified
-from orchestration.config import Config
 
 
-@cache
-def _assets(config: str) -> list[dg.AssetsDefinition]:
-    return [*synced.assets(Config.model_validate_json(config)), *unified.assets()]
+_made: dict[str, list[dg.AssetsDefinition]] = {}  # by the settings; making them costs time, and loading asks for them often
 
 
 def assets() -> list[dg.AssetsDefinition]:
-    return _assets(settings.config_or_defaults().model_dump_json())
+    config = settings.config_or_defaults()
+    chosen = config.model_dump_json()
+    if chosen not in _made:
+        _made[chosen] = [*synced.assets(config), *unified.assets()]
+    return _made[chosen]
 
 
 @dg.definitions
