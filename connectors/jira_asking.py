@@ -124,16 +124,18 @@ class Asking(HttpConnector):
         for _ in range(_ROUNDS):
             pages: list[T] = []
             seen: set[Any] = set()
+            totals: set[int | None] = set()
             ended, start = False, 0
             while not ended:
                 page = ask(start)
                 pages.append(page.content)
                 seen |= page.ids
+                totals.add(page.total)
                 start += len(page.ids)
                 ended = start >= page.total if page.is_last is None and page.total is not None else bool(page.is_last)
                 if not ended and not page.ids:
                     raise self.surprise(page.response, "a page with nothing on it that is not the last one")
-            if page.total in (None, len(seen)):
+            if totals in ({None}, {len(seen)}):
                 return pages
         raise self.surprise(page.response, f"{len(seen)} different records on all pages, of {page.total} that it counts")
 

@@ -22,10 +22,12 @@ from connectors.jira_parts import Record, told, written
 _REMOTE = ("RemoteIssueLink", "RemoteWorkItemLink")
 _MOVED = "Key"
 _TELLING = frozenset((*_REMOTE, _MOVED))
+_LAST = datetime.max.replace(tzinfo=UTC)
 _SECONDS = 10**11  # below it, a time cannot be in milliseconds
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _Id = Annotated[str, msgspec.Meta(min_length=1)]
+_Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_000)]  # up to the year 9999
 _Any = Raw | UnsetType
 
 
@@ -57,7 +59,7 @@ class _Person(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fal
 
 class _Entry(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
     id: _Id
-    created: int | str
+    created: _Milliseconds
     items: list[_Item]
     author: _Person | None = None
     history_metadata: _Any = UNSET
@@ -125,9 +127,9 @@ class Histories:
         issue_id = Raw(_encode(log.issue_id))
         for entry in log.change_histories if log.issue_id in wanted else ():
             history = told({"issueId": issue_id, **entry})
-            created = _any(history["created"])
-            if isinstance(created, int):
-                history["created"] = Raw(_encode(moment(created)))
+            created = _any(history.get("created", b"null"))
+            if isinstance(created, int) and (at := _moment(created)) != _LAST:
+                history["created"] = Raw(_encode(at))
             for place, item in enumerate(_records(history.pop("items", Raw(b"[]")))):
                 self._others.append({**history, **item, "item": Raw(b"%d" % place)})
                 name, before, after = (_any(item.get(key, b"null")) for key in ("field", "from", "to"))
@@ -136,7 +138,7 @@ class Histories:
 
     def _note(self, issue_id: str, name: str, created: Any, before: Any, after: Any) -> None:
         """A link's id never comes again, so the order in which the changes are told does not matter."""
-        known, at = self.moved if name == _MOVED else self.linked, moment(created)
+        known, at = self.moved if name == _MOVED else self.linked, _moment(created)
         known[issue_id] = max(at, known.get(issue_id, at))
         if name in _REMOTE and after is not None:
             self._there.setdefault(issue_id, set()).add(after)
@@ -181,18 +183,19 @@ class Histories:
         return pa.table({**columns, "extra": extra, "_deleted_at": pa.nulls(len(items), ARROW["timestamp"])})
 
 
-def moment(created: int | str) -> datetime:
-    """The bulk fetch writes milliseconds, or what its description says: a text."""
-    if isinstance(created, str):
+def _microseconds(created: int) -> int:
+    """The bulk fetch writes milliseconds; the vendor's own example has seconds."""
+    return created * (1000 if created > _SECONDS else 1_000_000)
+
+
+def _moment(created: Any) -> datetime:
+    """Also of a text, which the description says it is. Of what is no time: the last there is, to miss nothing."""
+    try:
+        if isinstance(created, int):
+            return datetime.fromtimestamp(_microseconds(created) / 1_000_000, UTC)
         return datetime.fromisoformat(created).astimezone(UTC)
-    return datetime.fromtimestamp(created / 1000 if created > _SECONDS else created, UTC)
-
-
-def _microseconds(created: int | str) -> int:
-    """Arrow takes these ten times as fast as it takes moments."""
-    if isinstance(created, int) and created > _SECONDS:
-        return created * 1000
-    return round(moment(created).timestamp() * 1_000_000)
+    except (ValueError, OverflowError, OSError, TypeError):
+        return _LAST
 
 
 def _extra(entry: _Entry) -> bytes | None:

@@ -1,114 +1,47 @@
-"""What is Jira's own: moved and deleted issues, the user's time zone, custom fields by name, rich text, bulk fetches."""
+"""What is Jira's own beside the issues: its lists, boards, people and logged work, its fields, what a check tells."""
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pytest
 from conftest import QUICK
 from landing import Landing, landed, read
 
-from connectors import adf
-from connectors import jira as jira_module
-from connectors.base import Connector, SourceError
+from connectors.base import Choices, Connector, SourceError, Unavailable
 from connectors.http import Limiter
-from connectors.jira import Jira, chosen, on_the_minute
-from connectors.rows import Misfit
+from connectors.jira import Jira
+from connectors.jira_fields import chosen
 from connectors.sandbox import jira as stand_in
-from connectors.sandbox.serve import Running, serve
-from connectors.sandbox.world import World
+from connectors.sandbox import jira_site
+from connectors.sandbox.serve import Running
+from connectors.sandbox.server import RateLimit
 
 Connect = Callable[..., Connector]
 
 
-def test_a_moved_issue_keeps_its_row_under_a_new_key(running: Running, connect: Connect) -> None:
-    landing = landed(connect("jira"), "issues")
-    issue = next(iter(running.world.alive("issue")))
-    other = next(project for project in running.world.alive("project") if project["id"] != issue["fields"]["project"]["id"])
-    old = issue["key"]
-    running.world.move(issue["id"], other["id"])
-    running.world.tick(120)
-    count = len(landing.all)
-    landing.read_on(connect("jira"))
-    assert len(landing.all) == count
-    assert landing.all[(issue["id"],)]["key"] == issue["key"] != old
+def asked(running: Running) -> list[str]:
+    return [entry.target.partition("?")[0].removeprefix("/rest/api/3/") for entry in running.jira.log]
 
 
-def test_a_deleted_issue_and_one_that_moved_out_of_sight_are_missed(running: Running, connect: Connect) -> None:
-    landing = landed(connect("jira"), "issues")
-    gone = next(iter(running.world.alive("issue")))
-    running.world.delete("issue", gone["id"])
-    hidden = next(p["key"] for p in running.world.alive("project") if p["key"] != gone["fields"]["project"]["key"])
-    running.jira.hidden_projects = {hidden}
-    landing.read_on(connect("jira"))
-    seen = {i["id"] for i in running.world.alive("issue") if i["fields"]["project"]["key"] != hidden}
-    assert landing.alive == seen
-    running.jira.hidden_projects = set()
-    assert landing.read_on(connect("jira")).alive == {issue["id"] for issue in running.world.alive("issue")}
-
-
-def test_a_lost_permission_is_an_error_and_deletes_nothing(running: Running, connect: Connect) -> None:
-    landing = landed(connect("jira"), "issues")
-    running.jira.hidden_projects = {project["key"] for project in running.world.projects.values()}
-    with pytest.raises(SourceError, match="nothing is marked as deleted"):
-        landing.read_on(connect("jira"))
-
-
-@pytest.mark.parametrize("zone", ["Europe/Copenhagen", "America/Los_Angeles", "Asia/Kolkata", "UTC"])
-@pytest.mark.parametrize("change_of_clocks", ["2026-10-24T21:00:00", "2026-11-01T06:00:00", "2026-03-28T22:00:00"])
-def test_no_change_is_lost_around_the_change_of_clocks_in_any_zone(zone: str, change_of_clocks: str) -> None:
-    world = World(size="tiny", now=datetime.fromisoformat(change_of_clocks).replace(tzinfo=UTC))
-    with serve(world) as running:
-        running.jira.time_zone = zone
-        connector = Jira(running.jira.base_url, email=stand_in.EMAIL, api_token=stand_in.API_TOKEN, patience=QUICK)
-        landing = landed(connector, "issues")
-        ids = list(world.issues)
-        for night in range(18):
-            for part in range(4):
-                world.tick(timedelta(minutes=5).total_seconds())
-                world.change("issue", ids[(4 * night + part) % len(ids)], summary=f"Night {night}, part {part}")
-            world.tick(180)
-            landing.read_on(connector)
-            if night % 3 == 2:
-                world.tick(timedelta(hours=2).total_seconds())
-                landing.read_on(connector)
-                assert {record_id: row["summary"] for (record_id,), row in landing.all.items()} == {
-                    record_id: issue["fields"]["summary"] for record_id, issue in world.issues.items()
-                }
-    Limiter._all.clear()
-
-
-@pytest.mark.parametrize("minute", range(0, 240, 7))
-def test_a_bound_never_falls_into_the_hour_that_the_users_clock_shows_twice(minute: int) -> None:
-    zone = ZoneInfo("Europe/Copenhagen")  # 02:00 to 03:00 comes twice, from 00:00 to 02:00 UTC
-    moment = datetime(2026, 10, 24, 23, tzinfo=UTC) + timedelta(minutes=minute, seconds=30)
-    bound = on_the_minute(moment, zone)
-    assert bound <= moment
-    assert bound.second == 0
-    assert (bound < datetime(2026, 10, 25, tzinfo=UTC)) == (moment < datetime(2026, 10, 25, 2, tzinfo=UTC))
-
-
-def test_an_issue_that_the_index_learns_of_late_is_not_lost(running: Running, connect: Connect) -> None:
-    landing = landed(connect("jira"), "issues")
-    running.jira.index_lag = timedelta(minutes=8)
-    record_id = next(iter(running.world.issues))
-    running.world.change("issue", record_id, summary="Late")
-    for _ in range(3):
-        running.world.tick(300)
-        landing.read_on(connect("jira"))
-    assert landing.all[(record_id,)]["summary"] == "Late"
+# fields -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("by", ["name", "id"])
 def test_a_custom_field_is_mapped_by_its_name_or_its_id(running: Running, connect: Connect, by: str) -> None:
     field = next(field for field in running.world.fields.values() if field["name"] == "Product area")
     issue = next(issue for issue in running.world.alive("issue") if issue["fields"].get(field["id"]))
-    landing = landed(connect("jira", fields={"issues": {"product_area": field[by]}}), "issues")
+    landing = landed(connect("jira", choices=Choices({"issues": {"product_area": field[by]}})), "issues")
     assert landing.all[(issue["id"],)]["product_area"] == chosen(issue["fields"][field["id"]])
+
+
+def test_the_fields_are_not_asked_for_where_the_settings_name_ids_only(running: Running, connect: Connect) -> None:
+    landed(connect("jira", choices=Choices({"issues": {"customer": jira_site.CUSTOMER}})), "issues")
+    assert "field" not in asked(running)
 
 
 def test_a_name_that_two_fields_share_is_an_error_that_lists_their_ids(running: Running, connect: Connect) -> None:
@@ -116,136 +49,37 @@ def test_a_name_that_two_fields_share_is_an_error_that_lists_their_ids(running: 
         200, "field", body=[{"id": "customfield_1", "name": "Customer"}, {"id": "customfield_2", "name": "customer"}]
     )
     with pytest.raises(SourceError, match="customfield_1, customfield_2"):
-        landed(connect("jira", fields={"issues": {"customer": "Customer"}}), "issues")
+        landed(connect("jira", choices=Choices({"issues": {"customer": "Customer"}})), "issues")
+
+
+@pytest.mark.parametrize("duplicate", [False, True])
+def test_a_mapped_field_that_is_renamed_or_doubled_is_still_read_and_the_log_says_so(
+    running: Running, connect: Connect, caplog: pytest.LogCaptureFixture, duplicate: bool
+) -> None:
+    chosen_fields = Choices({"issues": {"customer": "Customer"}})
+    landing = landed(connect("jira", choices=chosen_fields), "issues")
+    if duplicate:
+        schema = {"type": "string", "custom": "com.atlassian.jira.plugin.system.customfieldtypes:textfield"}
+        running.world.create("field", id="customfield_19999", name="Customer", schema=schema)
+    else:
+        running.world.change("field", jira_site.CUSTOMER, name="Asked by")
+    issue = next(iter(running.world.alive("issue")))
+    asker: Any = {jira_site.CUSTOMER: "Halvohavn"}
+    running.world.change("issue", issue["id"], **asker)
+    running.world.tick(180)
+    with caplog.at_level(logging.WARNING):
+        landing.read_on(connect("jira", choices=chosen_fields))
+    assert landing.all[(issue["id"],)]["customer"] == "Halvohavn"
+    assert jira_site.CUSTOMER in caplog.text
 
 
 def test_a_mapped_field_that_is_not_there_is_null_and_check_names_it(connect: Connect) -> None:
-    connector = connect("jira", fields={"issues": {"customer": "No such field"}})
+    connector = connect("jira", choices=Choices({"issues": {"customer": "No such field"}}))
     assert {row["customer"] for row in landed(connector, "issues").all.values()} == {None}
     assert "No such field" in next(finding.message for finding in connector.check() if finding.subject == "fields")
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        ("text", "text"),
-        (7, 7),
-        (None, None),
-        ({"value": "Planning", "id": "1"}, "Planning"),
-        ({"displayName": "Ada"}, "Ada"),
-        ([{"value": "A"}, {"value": "B"}], "A, B"),
-        (["x", "y"], "x, y"),
-        ([], None),
-        ({"value": "A", "child": {"value": "B"}}, "A / B"),
-        ({"type": "doc", "content": [{"type": "paragraph", "content": [{"type": "text", "text": "Rich"}]}]}, "Rich"),
-    ],
-)
-def test_a_custom_field_of_any_kind_shows_what_a_person_would_see(value: Any, shown: Any) -> None:
-    assert chosen(value) == shown
-
-
-def test_a_custom_field_that_shows_nothing_is_rejected() -> None:
-    with pytest.raises(Misfit):
-        chosen({"unknown": 1})
-
-
-def test_rich_text_is_kept_and_flattened_to_lines() -> None:
-    def node(kind: str, *content: Any, **attrs: str) -> dict[str, Any]:
-        return {"type": kind, "attrs": attrs, "content": list(content)}
-
-    def text(words: str) -> dict[str, Any]:
-        return {"type": "text", "text": words}
-
-    document = node(
-        "doc",
-        node("heading", text("Title")),
-        node("paragraph", text("One"), node("hardBreak"), node("mention", text="@Ada")),
-        node("bulletList", *(node("listItem", node("paragraph", text(words))) for words in "ab")),
-        node("table", node("tableRow", *(node("tableCell", node("paragraph", text(words))) for words in "xy"))),
-        node("paragraph", node("inlineCard", url="https://example.com/APP-1"), node("emoji", shortName=":tada:")),
-    )
-    assert adf.plain(document) == "Title\nOne\n@Ada\n- a\n- b\nx\ty\nhttps://example.com/APP-1:tada:"
-    assert adf.plain("plain") == "plain"
-    assert adf.plain(None) is None
-    assert adf.plain({"type": "doc", "content": []}) is None
-
-
-def test_a_description_is_there_as_document_and_as_text(running: Running, connect: Connect) -> None:
-    for (record_id,), row in landed(connect("jira"), "issues").all.items():
-        description = running.world.issues[record_id]["fields"]["description"]
-        assert json.loads(row["description"] or "null") == description
-        assert (row["description_text"] or "").split("\n")[0] in json.dumps(description, ensure_ascii=False)
-
-
-def test_an_issue_that_a_bulk_fetch_cannot_give_is_asked_for_again_and_then_listed(running: Running, connect: Connect) -> None:
-    whole = landed(connect("jira"), "issues").all
-    record_id = next(iter(whole))[0]
-    failed = {"issues": [], "issueErrors": [{"id": record_id, "errorMessage": "Too much to send"}]}
-    running.jira.faults.answer(200, "bulkfetch", body=failed)
-    landing = landed(connect("jira"), "issues")
-    assert (record_id,) in landing.all
-    assert not landing.rejects
-    running.jira.faults.answer(200, "bulkfetch", times=2, body=failed)
-    (reject,) = landed(connect("jira"), "issues").rejects
-    assert (reject.record_id, reject.column) == (record_id, None)
-    assert "Too much to send" in reject.reason
-
-
-def test_an_issue_that_could_not_be_read_is_asked_for_again_the_next_night(running: Running, connect: Connect) -> None:
-    whole = landed(connect("jira"), "issues").all
-    record_id = next(iter(whole))[0]
-    failed = {"issues": [], "issueErrors": [{"id": record_id, "errorMessage": "Too much to send"}]}
-    running.jira.faults.answer(200, "bulkfetch", times=2, body=failed)
-    landing = landed(connect("jira"), "issues")
-    assert landing.alive == {key for (key,) in whole} - {record_id}
-    running.jira.faults.answer(200, "bulkfetch", times=2, body=failed)
-    assert len(landing.read_on(connect("jira")).rejects) == 2  # that night again
-    assert landing.read_on(connect("jira")).all == whole
-    assert len(landing.rejects) == 2
-    running.jira.log.clear()
-    landing.read_on(connect("jira"))
-    assert not [entry for entry in running.jira.log if "bulkfetch" in entry.target]
-
-
-def test_an_issue_that_could_not_be_read_is_not_forgotten_when_the_read_is_killed(
-    running: Running, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = landed(connect("jira"), "issues").all
-    monkeypatch.setattr(jira_module, "_BODIES", 2)
-    monkeypatch.setattr(jira_module, "_BATCH", 1)
-    running.jira.faults.answer(200, "bulkfetch", body={"issues": []})
-    connector = connect("jira", concurrency=1)
-    landing = Landing(read(connector, "issues")).read_on(connector, only=2)
-    assert len(landing.all) == 2
-    for _ in range(2):  # killed again, in what is read before the window goes on
-        landing.read_on(connect("jira"), only=1)
-    assert landing.read_on(connect("jira")).all == whole
-    assert not landing.rejects
-
-
-@pytest.mark.parametrize("named", [{}, {"id": None}, {"id": "APP-1"}, {"id": ["?"]}])
-def test_a_failure_that_names_no_issue_loses_none(running: Running, connect: Connect, named: dict[str, Any]) -> None:
-    whole = landed(connect("jira"), "issues").all
-    failed = {"issues": [], "issueErrors": [{**named, "errorMessage": "Too much to send"}]}
-    running.jira.faults.answer(200, "bulkfetch", times=1 + len(whole), body=failed)
-    landing = landed(connect("jira"), "issues")
-    assert {reject.record_id for reject in landing.rejects} == {key for (key,) in whole}
-    assert all("Too much to send" in reject.reason for reject in landing.rejects)
-    assert landing.read_on(connect("jira")).all == whole
-
-
-@pytest.mark.parametrize("tokens", ["aa", "aba"])
-def test_a_page_token_that_comes_again_is_an_error_and_no_end_of_the_sweep(
-    running: Running, connect: Connect, tokens: str
-) -> None:
-    landing = landed(connect("jira"), "issues")
-    for token in tokens:
-        body = {"issues": [{"id": next(iter(landing.alive))}], "nextPageToken": token}
-        running.jira.faults.answer(200, "search/jql", after=1, body=body)  # past the search for changes
-    alive = landing.alive
-    with pytest.raises(SourceError, match="unexpected reply"):
-        landing.read_on(connect("jira"))
-    assert landing.alive == alive
+# lists ------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_page_of_projects_without_any_is_no_end_of_them(running: Running, connect: Connect) -> None:
@@ -257,43 +91,192 @@ def test_a_page_of_projects_without_any_is_no_end_of_them(running: Running, conn
     assert landing.alive == alive
 
 
-@pytest.mark.parametrize("fields", [{}, {"issues": {"customer": "Customer", "product_area": "Product area"}}])
-def test_check_asks_for_the_fields_once(running: Running, connect: Connect, fields: dict[str, dict[str, str]]) -> None:
-    assert all(finding.ok for finding in connect("jira", fields=fields).check())
-    assert [entry.target for entry in running.jira.log].count("/rest/api/3/field") == 1
+def test_a_list_that_moves_while_it_is_read_is_read_once_more(running: Running, connect: Connect) -> None:
+    """One record goes from an earlier page: the place that was its own is taken by one that is then passed over."""
+    running.jira.page_size = 2
+    landing = landed(connect("jira"), "priorities")
+    running.jira.faults.run(lambda: running.world.delete("issue_priority", "1"), "priority/search", after=1)
+    landing.read_on(connect("jira"))
+    assert landing.alive == {record["id"] for record in running.world.alive("issue_priority")} == {"2", "3", "4", "5"}
 
 
-def test_an_issue_deleted_while_it_is_read_is_no_reject(running: Running, connect: Connect) -> None:
-    record_id = next(iter(running.world.alive("issue")))["id"]
-    running.jira.faults.run(lambda: running.world.delete("issue", record_id), "bulkfetch")
-    landing = landed(connect("jira"), "issues")
-    assert record_id not in landing.alive
-    assert not landing.rejects
-
-
-def test_a_quiet_night_asks_for_the_clock_the_fields_the_changes_and_the_sweep_only(running: Running, connect: Connect) -> None:
+def test_a_project_that_goes_while_its_parts_are_read_costs_nobody_else(running: Running, connect: Connect) -> None:
     running.jira.page_size = None
-    landing = landed(connect("jira"), "issues")
+    gone = next(iter(running.world.projects))
+    running.jira.faults.answer(404, f"project/{gone}$")
+    landing = landed(connect("jira"), "projects")
+    assert {row["project_id"] for row in landing.rows["versions"].values()} == set(running.world.projects) - {gone}
+
+
+def test_only_projects_are_asked_for_where_their_parts_are_switched_off(running: Running, connect: Connect) -> None:
+    running.jira.page_size = None
+    connector = connect("jira")
+    whole = read(connector, "projects")
+    list(connector.batches(type(whole)("projects", whole.streams[:1]), None))
+    assert asked(running) == ["project/search"]
+
+
+def test_a_short_page_of_people_is_no_end_of_them(running: Running, connect: Connect) -> None:
+    for number in range(9):
+        running.world.create("jira_user", displayName=f"Colleague {number}")
+    running.jira.page_size = 2
+    landing = landed(connect("jira"), "users")
+    assert landing.alive == set(running.world.jira_users)
+    pages = [entry for entry in running.jira.log if "users/search" in entry.target]
+    assert len(pages) > len(running.world.jira_users) / 2
+
+
+def test_people_are_left_out_where_they_may_not_be_seen(running: Running, connect: Connect) -> None:
+    running.jira.browses_users = False
+    with pytest.raises(Unavailable, match="users"):
+        landed(connect("jira"), "users")
+    (finding,) = [finding for finding in connect("jira").check() if finding.subject == "users"]
+    assert finding.ok
+    assert finding.message.startswith("left out: ")
+
+
+def test_a_hidden_address_is_null(running: Running, connect: Connect) -> None:
+    user = next(user for user in running.world.alive("jira_user") if user.get("emailAddress"))
+    running.world.change("jira_user", user["accountId"], emailAddress=None)
+    assert landed(connect("jira"), "users").all[(user["accountId"],)]["email_address"] is None
+
+
+def test_boards_without_sprints_have_none_and_one_that_several_show_is_one_row(running: Running, connect: Connect) -> None:
+    running.jira.page_size = None
+    landing = landed(connect("jira"), "boards")
+    assert {key[0] for key in landing.rows["sprints"]} == set(running.world.store("sprint"))
+    kanban = {board["id"] for board in running.world.alive("board") if board["type"] == "kanban"}
+    assert not any(f"board/{number}/sprint" in path for number in kanban for path in asked(running))
+    assert 400 in {entry.status for entry in running.jira.log}
+
+
+def test_a_site_without_boards_is_no_error(running: Running, connect: Connect) -> None:
+    running.jira.software = False
+    with pytest.raises(Unavailable, match="boards"):
+        landed(connect("jira"), "boards")
+
+
+# logged work ------------------------------------------------------------------------------------------------------------
+
+
+def test_logged_work_that_changed_in_one_moment_at_the_border_of_a_page_is_not_lost(running: Running, connect: Connect) -> None:
+    issue = next(iter(running.world.issues))
+    for _ in range(7):
+        running.world.create("worklog", issue=issue, timeSpentSeconds=60, timeSpent="1m")
+    running.world.tick(120)
+    running.jira.page_size = 8
+    landing = landed(connect("jira"), "worklogs")
+    assert landing.alive == {log["id"] for log in running.world.alive("worklog")}
+
+
+def test_work_that_went_with_its_issue_is_missed(running: Running, connect: Connect) -> None:
+    landing = landed(connect("jira"), "worklogs")
+    log = next(iter(running.world.alive("worklog")))
+    running.world.delete("issue", log["issue"])
+    running.world.tick(120)
+    landing.read_on(connect("jira"))
+    assert landing.alive == {log["id"] for log in running.world.alive("worklog")}
+
+
+def test_work_that_is_listed_and_lacks_is_fetched_by_its_id_or_put_aside(running: Running, connect: Connect) -> None:
+    landing = landed(connect("jira"), "worklogs")
+    lost = sorted(landing.alive)[:2]
+    for key in lost:
+        del landing.all[(key,)]
+    missing = {"worklogs": pa.table({"id": lost})}
+    landing.land(connect("jira").again(landing.read, landing.cursor, missing))
+    assert set(lost) <= landing.alive
+    running.jira.faults.answer(200, "worklog/list", body=[])
+    landing.land(connect("jira").again(landing.read, landing.cursor, missing))
+    assert [reject.record_id for reject in landing.rejects] == lost
+
+
+def test_work_edited_in_the_last_minute_is_back_after_it(running: Running, connect: Connect) -> None:
+    landing = landed(connect("jira"), "worklogs")
+    log = next(iter(running.world.alive("worklog")))
+    running.world.change("worklog", log["id"], timeSpentSeconds=60)
+    landing.read_on(connect("jira"))
+    running.world.tick(120)
+    landing.read_on(connect("jira"))
+    assert landing.alive == {log["id"] for log in running.world.alive("worklog")}
+    assert landing.all[(log["id"],)]["time_spent_seconds"] == 60
+
+
+def test_a_quiet_night_asks_for_the_list_of_logged_work_only(running: Running, connect: Connect) -> None:
+    running.jira.page_size = None
+    landing = landed(connect("jira"), "worklogs")
+    running.world.tick(timedelta(days=1).total_seconds())
     running.jira.log.clear()
     landing.read_on(connect("jira"))
-    assert [entry.target.partition("?")[0].removeprefix("/rest/api/3/") for entry in running.jira.log] == [
-        "myself",
-        "field",
-        "search/jql",
-        "search/jql",
-    ]
+    assert asked(running) == ["worklog/updated"]
 
 
-def test_many_issues_are_fetched_side_by_side_and_arrive_in_order(connect: Connect) -> None:
-    world = World(size="demo")
-    with serve(world) as running:
-        connector = Jira(
-            running.jira.base_url, email=stand_in.EMAIL, api_token=stand_in.API_TOKEN, patience=QUICK, concurrency=4
-        )
-        issues = [
-            row["id"]
-            for batch in connector.batches(connector.reads[2], None)
-            for row in (batch.rows["issues"].to_pylist() if batch.rows else ())
-        ]
-    assert issues == sorted((issue["id"] for issue in world.alive("issue")), key=int)
-    assert len(issues) > 200
+# asking -----------------------------------------------------------------------------------------------------------------
+
+
+def test_an_oauth_app_reads_the_site_behind_the_gateway(running: Running) -> None:
+    url = running.jira.base_url + stand_in.GATEWAY
+    connector = Jira(url, access_token=stand_in.ACCESS_TOKEN, patience=QUICK)
+    assert landed(connector, "issues").alive == set(running.world.issues)
+    assert landed(connector, "boards").alive == set(running.world.store("board"))
+    assert all(entry.target.startswith(stand_in.GATEWAY) for entry in running.jira.log)
+    assert all(finding.ok for finding in connector.check())
+    assert "API token" not in next(connector.check()).message
+
+
+def test_a_limit_of_one_endpoint_slows_that_one_only(running: Running, connect: Connect) -> None:
+    running.jira.limits["/rest/api/3/issue/bulkfetch"] = RateLimit(3, seconds=1)
+    landing = landed(connect("jira"), "issues")
+    assert landing.alive == set(running.world.issues)
+    assert all(entry.status == 200 for entry in running.jira.log if "bulkfetch" not in entry.target)
+    held = {bucket for (_, bucket), limiter in Limiter._all.items() if limiter._free_at > 0}
+    assert held <= {"/rest/api/{id}/issue/bulkfetch"}
+
+
+def test_check_speaks_of_every_stream_and_of_the_limits_with_few_requests(running: Running, connect: Connect) -> None:
+    connector = connect("jira")
+    findings = list(connector.check())
+    assert all(finding.ok for finding in findings)
+    streams = [stream.name for each in connector.reads for stream in each.streams]
+    assert [finding.subject for finding in findings] == ["login", *streams, "limits"]
+    assert "Europe/Copenhagen" in findings[0].message
+    assert "350 requests" in findings[-1].message
+    assert len(running.jira.log) <= 8
+
+
+def test_check_says_that_projects_may_not_be_browsed(running: Running, connect: Connect) -> None:
+    body = {"permissions": {"BROWSE_PROJECTS": {"havePermission": False}}}
+    running.jira.faults.answer(200, "mypermissions", body=body)
+    findings = {finding.subject: finding for finding in connect("jira").check()}
+    assert not findings["projects"].ok
+    assert not findings["comments"].ok
+    assert findings["statuses"].ok
+
+
+@pytest.mark.parametrize("fields", [{}, {"issues": {"customer": "Customer", "product_area": "Product area"}}])
+def test_check_asks_for_the_fields_at_most_once(running: Running, connect: Connect, fields: dict[str, dict[str, str]]) -> None:
+    assert all(finding.ok for finding in connect("jira", choices=Choices(fields)).check())
+    assert asked(running).count("field") == (1 if fields else 0)
+
+
+def test_an_estimate_counts_issues_projects_and_boards_and_says_what_it_does_not_know(
+    running: Running, connect: Connect
+) -> None:
+    connector = connect("jira")
+    estimates = {estimate.read: estimate for estimate in connector.estimate(connector.reads)}
+    assert estimates.keys() == {each.name for each in connector.reads}
+    assert (estimates["issues"].records, estimates["issues"].requests) == (len(running.world.issues), 5)
+    assert (estimates["projects"].records, estimates["projects"].requests) == (4, 5)
+    assert estimates["boards"].records == len(running.world.store("board"))
+    assert all(estimate.note for estimate in estimates.values())
+
+
+def test_a_read_begins_at_a_moment_or_reads_everything(running: Running, connect: Connect) -> None:
+    connector = connect("jira")
+    moment = running.world.now - timedelta(days=1)
+    for name in ("issues", "worklogs"):
+        landing = Landing(read(connector, name))
+        landing.cursor = connector.at(landing.read, moment)
+        landing.read_on(connector)
+        assert all(row["updated"] >= moment - timedelta(minutes=20) for row in landing.all.values())
+    assert connector.at(read(connector, "projects"), moment) is None
