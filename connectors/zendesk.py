@@ -18,19 +18,21 @@ from msgspec import Raw
 from requests import Response
 
 from connectors.base import Batch, Cursor, Estimate, Finding, Read, SourceError, Stream, Unavailable
-from connectors.zendesk_asking import STREAMS, TOKENS_END, UNSETTLED, epoch, limits
+from connectors.zendesk_asking import STREAMS, TOKENS_END, UNSETTLED, epoch, limits_of
 from connectors.zendesk_exports import LOOK_BACK
 from connectors.zendesk_history import History
-from connectors.zendesk_lists import Counted, Lists
+from connectors.zendesk_lists import Counted, Links, Lists
 
 if TYPE_CHECKING:
     from zenpy import Zenpy
 
 _TOGETHER = {"ticket_metrics": "tickets", "comments": "ticket_events", "holidays": "schedules"}
 _EXPORTED = ("tickets", "ticket_events", "ticket_metric_events", "users", "organizations")
+_FOUND = ("tickets", "users", "organizations")  # exports that search counts
 _COUNTED = ("satisfaction_ratings", "tags", "groups", "ticket_fields")  # lists that Zendesk counts
 # What Zendesk does not count, by experience: records for each ticket or user.
 _SUPPOSED = {"ticket_events": (8, "tickets"), "ticket_metric_events": (20, "tickets"), "organization_memberships": (1, "users")}
+_OF_A_PAGE = {"jira_links": 1000, "articles": 1000}  # records, where it is no hundred
 _EXPORTS_A_MINUTE, _REQUESTS_A_MINUTE = 10, 200  # where no reply has said so yet
 
 
@@ -132,36 +134,41 @@ class Zendesk(History, Lists):
         return {"since_id": 2**53} if stream.name == "jira_links" else {}
 
     def estimate(self, reads: tuple[Read, ...]) -> Iterator[Estimate]:
-        asked = self.get(STREAMS["tickets"].source, self._little(STREAMS["tickets"]))
-        told = [total for total, _ in limits("/api/v2/incremental/tickets/cursor.json", asked.headers)]
+        told = [total for total, _ in limits_of(self.get(STREAMS["tickets"].source, self._little(STREAMS["tickets"])))]
         account, exports = (told or [_REQUESTS_A_MINUTE])[-1], told[0] if len(told) > 1 else _EXPORTS_A_MINUTE
         counts: dict[str, int] = {}
         for read in reads:
-            records, note = self._records(read.name, counts)
-            of_a_page, limit = (1000, exports) if read.name in _EXPORTED else (100, account)
-            requests = max(1, ceil(records / of_a_page)) + (read.name in ("tickets", "users", "organizations"))
+            try:
+                records, note = self._expected(read.name, counts)
+            except Unavailable as missing:
+                records, note = 0, str(missing)
+            of_a_page, limit = (1000, exports) if read.name in _EXPORTED else (_OF_A_PAGE.get(read.name, 100), account)
+            requests = max(1, ceil(records / of_a_page)) + (read.name in _FOUND)
             yield Estimate(read.name, records, requests, requests * 60 / limit, note=note)
 
-    def _records(self, name: str, counts: dict[str, int]) -> tuple[int, str]:
-        """How many there are, and what that rests on. `counts` remembers what was asked."""
+    def _expected(self, name: str, counts: dict[str, int]) -> tuple[int, str]:
+        """How many records there are, and what that rests on. `counts` remembers what was asked."""
         if name in _SUPPOSED:
             times, of = _SUPPOSED[name]
-            return times * self._records(of, counts)[0], f"Zendesk counts none; taken as {times} for each of the {of}"
-        if name not in (*_EXPORTED, *_COUNTED):
+            return times * self._expected(of, counts)[0], f"Zendesk counts none; taken as {times} for each of the {of}"
+        if name not in (*_FOUND, *_COUNTED, "jira_links"):
             return 0, "Zendesk does not count them; usually one request"
         if name not in counts:
-            if name in _EXPORTED:
-                counts[name] = self.found(name.removesuffix("s"))
-            else:
-                counts[name] = self.decoded(self.get(f"/api/v2/{name}/count.json"), Counted).count.value
+            counts[name] = self._asked_for(name)
         return counts[name], ""
+
+    def _asked_for(self, name: str) -> int:
+        if name in _FOUND:
+            return self.found(name.removesuffix("s"))
+        if name == "jira_links":
+            return self.decoded(self.get(STREAMS[name].source, self._little(STREAMS[name]), of=STREAMS[name]), Links).total or 0
+        return self.decoded(self.get(f"/api/v2/{name}/count.json", of=STREAMS[name]), Counted).count.value
 
 
 def _left(replies: list[Response]) -> str:
-    """What the replies say of the limits, a minute: of the exports and of all requests."""
+    """What the replies say of the limits, a minute: of all requests, and of the exports."""
     found = {}
     for reply in replies:
-        told = limits(reply.url.partition("?")[0].partition("/api/")[1] + reply.url.partition("/api/")[2], reply.headers)
-        for name, (total, allowance) in zip(("all requests", "exports"), reversed(told), strict=False):
+        for name, (total, allowance) in zip(("all requests", "exports"), reversed(limits_of(reply)), strict=False):
             found[name] = f"{name} {total} a minute, {allowance.left} left"
     return "; ".join(found.values()) or "Zendesk does not tell them"

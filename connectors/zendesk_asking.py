@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pyarrow as pa
@@ -66,6 +67,7 @@ class Asking(HttpConnector):
         self.gate = Gate(site, login, patience=patience, bucket=bucket, allowance=allowance)
         self.ends = not by_client
         self.since = choices.since
+        self.without = choices.without
         self.jira_integration = jira_integration
         self.decoders = decoders(choices)
 
@@ -136,6 +138,10 @@ def limits(path: str, headers: Mapping[str, str]) -> list[tuple[int, Allowance]]
     return found
 
 
+def limits_of(reply: Response) -> list[tuple[int, Allowance]]:
+    return limits(urlsplit(reply.url).path, reply.headers)
+
+
 def epoch(moment: datetime | None) -> int:
     """Seconds since 1970, as the exports want them; of nothing the beginning."""
     return int(moment.timestamp()) if moment else 0
@@ -160,6 +166,7 @@ def decoders(choices: Choices) -> dict[str, rows.Decoder]:
             "drop": ("fields", "metric_set"),  # the first repeats custom_fields, the second is the stream ticket_metrics
             "deleted": lambda table: rows.deleted_where(pc.equal(table["status"], "deleted"), table["updated_at"]),
         },
+        "ticket_metrics": {"drop": ("url",)},  # which tells no more than the id
         "ticket_metric_events": {"deleted": lambda table: rows.deleted_where(table["deleted"], table["time"])},
         "users": {"deleted": lambda table: rows.deleted_where(pc.invert(table["active"]), table["updated_at"])},
         "organizations": {

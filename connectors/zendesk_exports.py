@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from msgspec import Raw
 from requests import Response
 
-from connectors import rows
+from connectors import zendesk_metrics
 from connectors.base import Batch, Count, Cursor, Read, Reject, Stream
 from connectors.zendesk_asking import STREAMS, Asking, epoch, from_epoch, iso
 
@@ -29,7 +29,6 @@ LATE_METRICS = 3600  # metric events are written down up to half an hour after t
 _INDEXED = timedelta(minutes=15)  # search finds what is older than this
 EVERY_TICKET = {"support_type_scope": "all"}  # else those that only an AI agent dealt with are left out
 _NOTHING = Raw(b"[]")
-_NULL = Raw(b"null")
 
 
 class _CursorExport(msgspec.Struct):
@@ -55,11 +54,6 @@ class TimeExport(msgspec.Struct):
 
 class _Found(msgspec.Struct):
     count: int
-
-
-class _Measured(msgspec.Struct):
-    id: Raw = _NULL
-    metric_set: Raw = _NULL
 
 
 @dataclass
@@ -126,25 +120,13 @@ class Exports(Asking):
         page = self.decoders[kind].page(records)
         if kind == "users":
             return {"users": self._lately(page.table)}, page.rejects
-        metrics = self._metrics(records, page.table)
+        metrics = zendesk_metrics.page(
+            self.decoders["ticket_metrics"], records, page.table, all_wanted="ticket_metrics" not in self.without
+        )
         solved_at = metrics.table["solved_at"].take(pc.index_in(page.table["id"], metrics.table["ticket_id"]))
-        tickets = self._lately(_filled(page.table, {"solved_at": solved_at}))
+        tickets = self._lately(zendesk_metrics.filled(page.table, {"solved_at": solved_at}))
         kept = pc.is_in(metrics.table["ticket_id"], tickets["id"])
         return {"tickets": tickets, "ticket_metrics": metrics.table.filter(kept)}, (*page.rejects, *metrics.rejects)
-
-    def _metrics(self, records: Raw, tickets: pa.Table) -> rows.Page:
-        """The figures that came with a page of tickets. What they hold of the ticket itself is taken from its row."""
-        page = self.decoders["ticket_metrics"].page(_metric_sets(records))
-        metrics = page.table.filter(pc.is_in(page.table["ticket_id"], tickets["id"]))
-        place = pc.index_in(metrics["ticket_id"], tickets["id"])
-        of_the_ticket = {
-            "ticket_status": "status",
-            "ticket_created_at": "created_at",
-            "generated_timestamp": "generated_timestamp",
-            "_deleted_at": "_deleted_at",
-        }
-        values = {name: tickets[column].take(place) for name, column in of_the_ticket.items()}
-        return rows.Page(_filled(metrics, values), tuple(each for each in page.rejects if each.record_id))
 
     def _lately(self, table: pa.Table) -> pa.Table:
         """Without what was last changed before the day that reading starts at: exports show it when it is only touched."""
@@ -223,32 +205,3 @@ class Exports(Asking):
         words += [f"updated>={iso(self.since)}"] if self.since else []
         response = self.get("/api/v2/search/count.json", {"query": " ".join(words)})
         return self.decoded(response, _Found).count
-
-
-def _metric_sets(records: Raw) -> bytes:
-    """The metric sets of a page of tickets, a JSON array of objects that tell whose they are; empty where there are none."""
-    found = []
-    for ticket in _measured(records):
-        if ticket.id != _NULL:
-            rest = bytes(ticket.metric_set)[1:] if bytes(ticket.metric_set).startswith(b"{") else b"}"
-            found.append(b'{"ticket_id":' + bytes(ticket.id) + (b"," if len(rest) > 1 else b"") + rest)
-    return b"[" + b",".join(found) + b"]"
-
-
-_tickets = msgspec.json.Decoder(list[_Measured])
-_items = msgspec.json.Decoder(list[Raw])
-_ticket = msgspec.json.Decoder(_Measured)
-
-
-def _measured(records: Raw) -> Iterator[_Measured]:
-    try:
-        yield from _tickets.decode(records)
-    except msgspec.ValidationError:  # one of a wrong shape must not cost the page
-        yield from (_ticket.decode(item) for item in _items.decode(records) if bytes(item).startswith(b"{"))
-
-
-def _filled(table: pa.Table, values: Mapping[str, pa.ChunkedArray]) -> pa.Table:
-    for name, column in values.items():
-        place = table.schema.get_field_index(name)
-        table = table.set_column(place, table.schema.field(place), column)
-    return table

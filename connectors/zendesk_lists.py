@@ -39,7 +39,7 @@ class _Listing(msgspec.Struct):
     next_page: str | None = None
 
 
-class _Links(msgspec.Struct):
+class Links(msgspec.Struct):
     """A page of links to Jira. The first integration tells how many there are, the newer one whether there are more."""
 
     links: Raw
@@ -174,7 +174,7 @@ class Lists(Exports):
         while True:
             place = {"since_id": max(map(int, seen))} if seen else {}
             response = self.get(stream.source, place, of=None if seen else stream)
-            reply = self.decoded(response, _Links)
+            reply = self.decoded(response, Links)
             page = self.page(stream.name, reply.links, response)
             found = set(page.table["id"].to_pylist()) - seen
             seen |= found
@@ -189,7 +189,7 @@ class Lists(Exports):
         while True:
             place = {"page[after]": after} if after else {}
             response = self.get(address, {"page[size]": 100, **place}, of=None if after else stream)
-            reply = self.decoded(response, _Links)
+            reply = self.decoded(response, Links)
             try:
                 records = _encode([self._named(link) for link in _records.decode(reply.links)])
             except msgspec.DecodeError:
