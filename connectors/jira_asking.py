@@ -120,10 +120,11 @@ class Asking(HttpConnector):
 
     def by_place(self, ask: Callable[[int], Placed[T]]) -> list[T]:
         """All pages of a list that is paged by place; `ask` gets the place of a page's first record. Where records came or
-        went meanwhile and moved the others, everything is asked once more."""
+        went meanwhile and moved the others, everything is asked once more, until it adds up or is the same again."""
+        seen: set[Any] | None = None
         for _ in range(_ROUNDS):
+            before, seen = seen, set()
             pages: list[T] = []
-            seen: set[Any] = set()
             totals: set[int | None] = set()
             ended, start = False, 0
             while not ended:
@@ -135,9 +136,9 @@ class Asking(HttpConnector):
                 ended = start >= page.total if page.is_last is None and page.total is not None else bool(page.is_last)
                 if not ended and not page.ids:
                     raise self.surprise(page.response, "a page with nothing on it that is not the last one")
-            if totals in ({None}, {len(seen)}):
+            if totals in ({None}, {len(seen)}) or seen == before:
                 return pages
-        raise self.surprise(page.response, f"{len(seen)} different records on all pages, of {page.total} that it counts")
+        raise self.surprise(page.response, "its records come and go while they are read")
 
     def decoder(self, stream: Stream) -> rows.Decoder:
         """For records of any stream but issues, whose columns the settings map to fields."""

@@ -30,7 +30,7 @@ CLOUD_ID = "11111111-2222-3333-4444-555555555555"
 GATEWAY = f"/ex/jira/{CLOUD_ID}"  # where OAuth apps and scoped tokens reach the site, on api.atlassian.com
 _TOKEN_LIFE = timedelta(days=7)
 _PERMISSIONS = {"BROWSE_PROJECTS": "PROJECT", "ADMINISTER": "GLOBAL", "CREATE_ISSUES": "PROJECT", "USER_PICKER": "GLOBAL"}
-_IDS = re.compile(r"/(?:[A-Z][A-Z0-9_]*-)?\d+(?=/|$)")
+_IDS = re.compile(r"(?<!/api)/(?:[A-Z][A-Z0-9_]*-)?\d+(?=/|$)")  # the 3 of /api/3 is none
 
 
 class Jira(Server):
@@ -47,7 +47,7 @@ class Jira(Server):
 
     def __init__(self, world: World) -> None:
         self.hidden_projects: set[str] = set()  # keys of projects that the account may not browse
-        self.limits: dict[str, RateLimit] = {}  # by endpoint: its path, with {id} for ids
+        self.limits: dict[str, RateLimit] = {}  # by endpoint: /rest/api/3/issue/{id} and the like
         self.world = world
         self.shown = Shown(self)
         self.pages = Pages(self)

@@ -49,10 +49,11 @@ def lived(world: World) -> None:
         if number % 7 == 3:
             page(world, issue, at=_within(issue, chance))
     for number in range(0, len(issues) - 1, 9):
-        source, target = issues[number + 1], issues[number]
-        at = min(_within(source, chance), _within(target, chance))
+        ends = issues[number + 1], issues[number]
+        at = max(_moment(issue["fields"]["created"]) for issue in ends)
         kind = chance.choice(("10000", "10002", "10003"))
-        world.create("issue_link", at=at, source=source["id"], target=target["id"], type=kind)
+        if all(at <= _moment(issue["fields"]["updated"]) for issue in ends):
+            world.create("issue_link", at=at, source=ends[0]["id"], target=ends[1]["id"], type=kind)
 
 
 def boards(world: World) -> None:
