@@ -7,7 +7,6 @@ import dagster as dg
 
 from orchestration import schedules, settings, synced, unified
 
-
 _made: dict[str, list[dg.AssetsDefinition]] = {}  # by the settings; making them costs time, and loading asks for them often
 
 
