@@ -34,10 +34,10 @@ _OF_FIELDS = (Raw(b'"Create"'), Raw(b'"Change"'))
 _OF_AN_UPDATE = frozenset(
     {"id", "ticket_id", "created_at", "updater_id", "author_id", "child_events", "events", "event_type", "timestamp"}
 )
-# What a part of an update may carry besides the field that it is about, which stands under its own name.
-_OF_A_PART = frozenset({
-    "id", "via", "via_reference_id", "event_type", "type", "previous_value", "audit_id", "created_at", "added_tags",
-    "removed_tags", "attachments", "metadata", "ticket_id", "comment_id", "public",
+# What a changed field may stand beside in the export, which has it under its own name: a ticket's type as `type`.
+_BESIDE_A_FIELD = frozenset({
+    "id", "via", "via_reference_id", "previous_value", "audit_id", "created_at", "added_tags", "removed_tags", "metadata",
+    "ticket_id",
 })  # fmt: skip
 _items = msgspec.json.Decoder(list[Raw])
 _object = msgspec.json.Decoder(Record)
@@ -80,11 +80,11 @@ class _Told:
     def _add(self, update: Record, parts: list[Record]) -> None:
         rest = {name: value for name, value in update.items() if name not in _OF_AN_UPDATE}
         for part in parts:
-            kind = part.pop("event_type", None) or part.get("type", _NULL)
-            part.pop("type", None)
+            kind = part.pop("event_type" if "event_type" in part else "type", _NULL)
             part |= {"ticket_id": update.get("ticket_id", _NULL), "audit_id": update.get("id", _NULL)}
             part.setdefault("created_at", update.get("created_at", _NULL))
             if kind == _COMMENT:
+                part.pop("type", None)
                 _complete(part, update)
                 self.parts["comments"].append(part)
                 continue
@@ -204,10 +204,10 @@ def _name_the_field(part: Record) -> None:
     """The export has the value under the field's own name, a custom field's one level below; the audits name the field."""
     if "field_name" in part:
         value = part.pop("value", _NULL)
-        if part["field_name"] == _TAGS:
+        if part["field_name"] == _TAGS and "previous_value" in part:
             _compare_tags(part, value)
     else:
-        name = next((name for name in part if name not in _OF_A_PART), None)
+        name = next((name for name in part if name not in _BESIDE_A_FIELD), None)
         if name is None:
             return
         value = part.pop(name)
