@@ -39,9 +39,9 @@ def raw_table(stream: Stream) -> schema.RawTable:
     )
 
 
-def raw_tables() -> list[schema.RawTable]:
+def raw_tables(config: Config | None = None) -> list[schema.RawTable]:
     """Every raw table of every known tool, on or off, read or left out."""
-    config = settings.config_or_defaults()
+    config = config or settings.config_or_defaults()
     reads = (read for tool in TOOLS for read in config.tool(tool).declared())
     return [raw_table(stream) for read in reads for stream in read.streams]
 

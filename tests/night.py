@@ -73,7 +73,7 @@ class Company:
         for tool in (tool for tool in connected if not tools or tool in tools):
             section = self.settings().tool(tool).section
             connector = self.connector(tool)
-            schema.prepare(self.warehouse, raw_tables())
+            schema.prepare(self.warehouse, raw_tables(self.settings().config))
             for read in section.reads():
                 started = datetime.now(UTC)
                 named: dict[str, Any] = {"tool": tool, "read": read.name, "run_id": f"run {next(self._runs)}"}
@@ -103,11 +103,11 @@ class Company:
 
     def refresh(self) -> list[RuleReport]:
         """Rebuilds every table at the world's own time, and says what each rule found."""
-        schema.prepare(self.warehouse, raw_tables())
+        schema.prepare(self.warehouse, raw_tables(self.settings().config))
         with self.warehouse.hold("refresh"):
             with self.warehouse.begin("write the settings") as connection:
                 settings_tables.write(connection, settings.tables(self.settings()))
-            shape = models.library().shape(raw_tables())
+            shape = models.library().shape(raw_tables(self.settings().config))
             reports: list[RuleReport] = []
             for step in _steps():
                 with self.warehouse.begin("a step of a refresh") as connection:
@@ -137,6 +137,7 @@ class Company:
         """What this company would write into fullpicture.yaml."""
         path = self.home / "fullpicture.yaml"
         chosen: dict[str, Any] = {tool: {"fields": fields} for tool, fields in self.running.fields.items()}
+        chosen.setdefault("salesforce", {})["objects"] = ["Product_Request__c"]
         for section, more in self.chosen.items():
             chosen[section] = {**chosen.get(section, {}), **more}
         chosen["customers"] = {"internal_domains": self.world.internal_domains}

@@ -16,7 +16,7 @@ from connectors.sandbox.world import World
 from tests.night import Company, Row, company
 from tests.truth.gaps import RULES
 from tests.truth.picture import Nights, Picture
-from tests.truth.raw import TABLES, Shown, as_shown
+from tests.truth.raw import TABLES, Shown, check
 from warehouse.engine import Warehouse
 from warehouse.models import library
 
@@ -86,10 +86,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], s
 @pytest.mark.parametrize("night", NIGHTS)
 @pytest.mark.parametrize("table", TABLES)
 def test_a_raw_table_holds_what_the_tool_holds(story: Story, table: str, night: int) -> None:
-    expected = story.nights[night].shown[table]
-    rows = {row["id"]: row for row in story.nights[night].tables[table]}
-    assert rows.keys() == expected.keys()
-    assert differences(expected, {key: as_shown(row, expected[key]) for key, row in rows.items()}) == []
+    check(table, story.nights[night].tables[table], story.nights[night].shown[table])
 
 
 def test_reading_again_what_has_not_changed_writes_no_row(story: Story) -> None:

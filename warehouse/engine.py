@@ -12,7 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
@@ -241,7 +241,8 @@ class _DuckDBBulk:
 
     def close(self) -> None:
         for name in self._staged:
-            self._connection.unregister(name)
+            with suppress(duckdb.Error):  # after a failure, which is the error to show
+                self._connection.unregister(name)
 
 
 class _PostgresBulk:
