@@ -88,8 +88,8 @@ class Jira(IssuesReader, Worklogs, Lists):
             "projects": browsing,
             "fields": self.tried("fields", self._known_fields),
             "issues": self.tried("issues", lambda: f"can be read ({self._count()} issues)") if browsing.ok else browsing,
-            "users": self.tried("users", partial(self._tried, "users/search", STREAMS["users"])),
-            "boards": self.tried("boards", partial(self._tried, "board", STREAMS["boards"])),
+            "users": self.tried("users", partial(self._tried, STREAMS["users"])),
+            "boards": self.tried("boards", partial(self._tried, STREAMS["boards"])),
         }
         for read in self.reads:
             said = found.get(read.name, Finding(read.name, True, "can be read"))
@@ -98,7 +98,7 @@ class Jira(IssuesReader, Worklogs, Lists):
 
     def _login(self) -> str:
         ending = f". {_TOKENS_END}" if self.gate.site.login.endswith("JIRA_API_TOKEN") else ""
-        return f"works, in the time zone {self.zone()}{ending}"
+        return f"works, in the time zone {self.zone}{ending}"
 
     def _browsing(self, limits: list[str]) -> str:
         reply = self.get("mypermissions", {"permissions": "BROWSE_PROJECTS"})
@@ -114,24 +114,23 @@ class Jira(IssuesReader, Worklogs, Lists):
         missing = [wanted for column, wanted in self.mapped.items() if column not in found]
         return "can be read" + (f", except {', '.join(missing)}: hidden from this user, or not there" if missing else "")
 
-    def _tried(self, path: str, stream: Stream) -> str:
+    def _tried(self, stream: Stream) -> str:
         try:
-            self.get(path, {"maxResults": 1}, of=stream)
+            self.get(stream.source, {"maxResults": 1}, of=stream)
         except Unavailable as missing:
             return f"left out: {missing}"
         return "can be read"
 
     def _count(self) -> int:
         """The issues that a first read brings, about."""
-        jql = self.everything(self.gate.clock, self.zone()).partition(" ORDER")[0]
+        jql = self.everything(self.gate.clock).partition(" ORDER")[0]
         return self.decoded(self.post("search/approximate-count", {"jql": jql}), _Counted).count
 
     def estimate(self, reads: tuple[Read, ...]) -> Iterator[Estimate]:
         """As quick as the replies come just now, so many at a time as are allowed."""
-        started = time.monotonic()
-        zone_and_count = 2
+        asked, started = self.requests, time.monotonic()
         issues = self._count()
-        seconds = (time.monotonic() - started) / zone_and_count
+        seconds = (time.monotonic() - started) / (self.requests - asked)
         for read in reads:
             records, requests, note = self._guessed(read.name, issues)
             yield Estimate(read.name, records, requests, requests * seconds / self.concurrency, note=note)
@@ -139,21 +138,20 @@ class Jira(IssuesReader, Worklogs, Lists):
     def _guessed(self, name: str, issues: int) -> tuple[int, int, str]:
         """Records, requests, and what that rests on."""
         if name == "issues":
-            names = 2 if any(self.mapped) else 1
-            requests = names + ceil(issues / IDS) + ceil(issues / BODIES) + ceil(issues / SIZE)
+            requests = 1 + self.names_fields + ceil(issues / IDS) + ceil(issues / BODIES) + ceil(issues / SIZE)
             return issues, requests, "more for issues with long histories, many comments or links to pages"
         if name == "projects":
-            projects = self._total("project/search")
+            projects = self._total(STREAMS["projects"])
             return projects, ceil(projects / PROJECTS) + projects, "and their components and versions"
         if name == "boards":
-            boards = self._total("board")
+            boards = self._total(STREAMS["boards"])
             return boards, ceil(boards / LISTED) + boards, "more for boards with many sprints"
         if name == "worklogs":
             return issues, 2 * ceil(issues / ENTRIES), "Jira does not count them; taken as one for each issue"
         return 0, 2 if name == "users" else 1, "Jira does not count them; usually so many requests"
 
-    def _total(self, path: str) -> int:
+    def _total(self, stream: Stream) -> int:
         try:
-            return self.decoded(self.get(path, {"maxResults": 1}, of=STREAMS["boards"]), _Totalled).total
+            return self.decoded(self.get(stream.source, {"maxResults": 1}, of=stream), _Totalled).total
         except Unavailable:
             return 0

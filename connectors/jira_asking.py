@@ -38,6 +38,7 @@ STREAMS = streams("jira")
 WRAPPING = ("expand", "self")  # what more could be asked for, and the address: no fields
 _TEXTS = {"comments": {"body_text": adf.plain}, "worklogs": {"comment_text": adf.plain}}
 _ROUNDS = 3  # in which a list may not keep still
+_AGILE = "agile/1.0/"
 _IDS = re.compile(r"/(?:[A-Z][A-Z0-9_]*-)?\d+(?=/|$)")
 
 
@@ -98,9 +99,8 @@ class Asking(HttpConnector):
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None, *, of: Stream | None = None) -> Response:
         """The reply to one request. Where it is refused, and `of` is an optional stream: Unavailable."""
-        base = self._client.AGILE_BASE_URL if path.startswith("board") else self._client.JIRA_BASE_URL
         try:
-            return self._client._session.get(self._client._get_url(path, base=base), params=parameters)
+            return self._client._session.get(self._url(path), params=parameters)
         except SourceError as error:
             if of is not None and of.optional and answered(error, 403, 404):
                 raise Unavailable(
@@ -110,7 +110,13 @@ class Asking(HttpConnector):
             raise
 
     def post(self, path: str, body: Mapping[str, Any]) -> Response:
-        return self._client._session.post(self._client._get_url(path), data=msgspec.json.encode(body))
+        return self._client._session.post(self._url(path), data=msgspec.json.encode(body))
+
+    def _url(self, path: str) -> str:
+        """Boards have an API of their own beside the platform's."""
+        if path.startswith(_AGILE):
+            return self._client._get_url(path.removeprefix(_AGILE), base=self._client.AGILE_BASE_URL)
+        return self._client._get_url(path)
 
     def page(self, decoder: rows.Decoder, records: Raw | bytes, response: Response) -> rows.Page:
         try:

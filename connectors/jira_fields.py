@@ -45,10 +45,15 @@ class Fields(Asking):
         wanted = self.choices.fields.get("issues", {})
         return {column: field for column, field in wanted.items() if column not in self.without("issues")}
 
+    @property
+    def names_fields(self) -> bool:
+        """Whether any field is named by its name, so that Jira must be asked which one that is."""
+        return not all(_ID.fullmatch(wanted) for wanted in self.mapped.values())
+
     def resolved(self, remembered: Mapping[str, str]) -> Resolved:
         """The mapped fields, which the settings name by id or name. One that is not visible is left out.
         `remembered`: what the last read found by name."""
-        if not any(not _ID.fullmatch(wanted) for wanted in self.mapped.values()):
+        if not self.names_fields:
             return Resolved(self.mapped, {})
         known = self.decoded(self.get("field"), list[_Field])
         found = {column: self._one(column, wanted, known, remembered) for column, wanted in self.mapped.items()}

@@ -6,10 +6,11 @@ Here belongs a group of up to 1,000 issues, whose rows commit together. Not here
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 
 import msgspec
 import pyarrow as pa
@@ -34,6 +35,9 @@ _ASKED_AHEAD, _OPENED_AHEAD = 2, 1  # groups whose replies are under way, and su
 _LOOK_BACK = timedelta(days=1)  # how much further back a change of links to pages is looked for, to be sure
 # The column by which a stream's rows live and die with their issue.
 PARENTS = {"issue_links": "source_issue_id", "comments": "issue_id", "changelog": "issue_id", "remote_links": "issue_id"}
+
+
+_Part = tuple[rows.Page, Sequence[str]]  # the rows of a stream, and the issues of which they are all that there is
 
 
 class _Bodies(msgspec.Struct):
@@ -104,6 +108,7 @@ class Groups:
             self._decoders["issues"] = asking.issues_decoder(fields)
         self.gone: set[int] = set()
         self.refused: dict[int, str] = {}
+        self._told = False
 
     def read(self, groups: Iterable[Group]) -> Iterator[Whole]:
         """In their order, while the next ones are under way."""
@@ -132,12 +137,24 @@ class Groups:
         except SourceError as error:
             if answered(error, 404):
                 self.gone.add(issue_id)
-            else:
+            elif answered(error, 400, 403, 413, 500):
                 self.refused[issue_id] = str(error)
+            else:
+                raise
             return None
 
     def _changes(self, ids: Sequence[int]) -> list[Response]:
-        """All pages: they go by time, so each can hold entries of any of the issues."""
+        """All pages. If one of the issues, or all of them together, are refused, by halves: at last without that issue."""
+        try:
+            return self._all_changes(ids)
+        except SourceError as error:
+            if not answered(error, 400, 404, 413):
+                raise
+            half = len(ids) // 2
+            return [*self._changes(ids[:half]), *self._changes(ids[half:])] if half else []
+
+    def _all_changes(self, ids: Sequence[int]) -> list[Response]:
+        """They go by time, so each page can hold entries of any of the issues."""
         asked = {"issueIdsOrKeys": list(map(str, ids)), "maxResults": _ENTRIES}
         replies: list[Response] = []
         tokens: set[str | None] = {None}
@@ -156,7 +173,7 @@ class Groups:
         def ask(start: int) -> Placed[list[Record]]:
             reply = self._asking.get(f"issue/{issue_id}/comment", {"startAt": start, "maxResults": _COMMENTS})
             found = self._asking.decoded(reply, _Comments)
-            return Placed(reply, found.comments, frozenset(bytes(each["id"]) for each in found.comments), found.total)
+            return Placed(reply, found.comments, frozenset(bytes(each.get("id", b"")) for each in found.comments), found.total)
 
         try:
             return comments_of(issue_id, (comment for page in self._asking.by_place(ask) for comment in page))
@@ -170,11 +187,12 @@ class Groups:
         try:
             return self._asking.get(f"issue/{issue_id}/remotelink").content
         except SourceError as error:
-            if answered(error, 403):
+            if not answered(error, 403, 404):
+                raise
+            if answered(error, 403) and not self._told:
+                self._told = True
                 log.warning("Jira shows no links to pages: linking is switched off on this site.")
-            if answered(error, 403, 404):
-                return None
-            raise
+            return None
 
     # opening --------------------------------------------------------------------------------------------------------
 
@@ -204,7 +222,7 @@ class Groups:
         found = Raw(b"[" + reply.content + b"]") if alone else self._asking.decoded(reply, _Bodies).issues
         try:
             issues.add(found)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, KeyError):
             raise self._asking.surprise(reply, "no list of issues") from None
 
     def _relinked(self, opened: _Opened) -> Sequence[str]:
@@ -215,36 +233,39 @@ class Groups:
         return [issue_id for issue_id, at in opened.histories.linked.items() if at >= since - _LOOK_BACK]
 
     def _whole(self, opened: _Opened) -> Whole:
-        pages: dict[str, rows.Page] = {}
-        parents = dict.fromkeys(PARENTS, opened.parents)
-        if "issues" in self._names:
-            pages["issues"] = self._page("issues", written(opened.issues.issues))
-        if "issue_links" in self._names:
-            pages["issue_links"] = self._page("issue_links", written(opened.issues.links.values()))
-        if "comments" in self._names:
-            more = {issue_id: reply.result() for issue_id, reply in opened.comments.items()}
-            parents["comments"] = [issue_id for issue_id in opened.parents if more.get(issue_id, ()) is not None]
-            comments = [*opened.issues.comments, *(each for found in more.values() for each in found or ())]
-            pages["comments"] = self._page("comments", written(comments))
-        if "changelog" in self._names:
-            without = self._asking.without("changelog")
-            pages["changelog"] = opened.histories.page(self._decoders["changelog"], without)
-        if "remote_links" in self._names:
-            links = {issue_id: reply.result() for issue_id, reply in opened.links.items()}
-            parents["remote_links"] = [issue_id for issue_id in self._relinked(opened) if links.get(issue_id, b"") is not None]
-            found = [link for issue_id, reply in links.items() if reply for link in remote_links_of(issue_id, reply)]
-            pages["remote_links"] = self._page("remote_links", written(found))
+        ways: Mapping[str, Callable[[_Opened], _Part]] = {
+            "issues": lambda _: (self._page("issues", opened.issues.issues), opened.parents),
+            "issue_links": lambda _: (self._page("issue_links", opened.issues.links.values()), opened.parents),
+            "comments": self._all_comments,
+            "changelog": lambda _: (self._history(opened), opened.parents),
+            "remote_links": self._all_links,
+        }
+        parts = {name: ways[name](opened) for name in self._names}
         return Whole(
             opened.group,
-            {name: page.table for name, page in pages.items()},
-            tuple(reject for page in pages.values() for reject in page.rejects),
-            {name: _all_of(name, pages[name].table, parents[name]) for name in PARENTS if name in pages},
+            {name: page.table for name, (page, _) in parts.items()},
+            tuple(reject for page, _ in parts.values() for reject in page.rejects),
+            {name: _all_of(name, page.table, parents) for name, (page, parents) in parts.items() if name in PARENTS},
             frozenset(opened.parents),
             self._moved(opened),
         )
 
-    def _page(self, name: str, records: bytes) -> rows.Page:
-        return self._decoders[name].page(records)
+    def _all_comments(self, opened: _Opened) -> _Part:
+        more = {issue_id: reply.result() for issue_id, reply in opened.comments.items()}
+        known = [issue_id for issue_id in opened.parents if more.get(issue_id, ()) is not None]
+        return self._page("comments", [*opened.issues.comments, *chain(*filter(None, more.values()))]), known
+
+    def _all_links(self, opened: _Opened) -> _Part:
+        replies = {issue_id: reply.result() for issue_id, reply in opened.links.items()}
+        known = [issue_id for issue_id in self._relinked(opened) if replies.get(issue_id, b"") is not None]
+        links = (remote_links_of(issue_id, reply) for issue_id, reply in replies.items() if reply)
+        return self._page("remote_links", chain(*links)), known
+
+    def _history(self, opened: _Opened) -> rows.Page:
+        return opened.histories.page(self._decoders["changelog"], self._asking.without("changelog"))
+
+    def _page(self, name: str, records: Iterable[Record | Raw]) -> rows.Page:
+        return self._decoders[name].page(written(records))
 
     def _moved(self, opened: _Opened) -> frozenset[int]:
         """Issues that have a new key since they were last read: others show it, and are not changed by it."""

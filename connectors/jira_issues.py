@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -61,8 +62,7 @@ class IssuesReader(Fields):
     def issues(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
         """Killed in the middle, it goes on at the page of the search and after the id that were last done."""
         cursor = cursor or {}
-        zone = self.zone()
-        fields = self.resolved(cursor.get("fields", {}))
+        zone, fields = self.zone, self.resolved(cursor.get("fields", {}))
         until = on_the_minute(self.gate.clock - _MARGIN, zone)
         moved = set(cursor.get("moved", ()))
         ids: list[int] = []
@@ -71,14 +71,14 @@ class IssuesReader(Fields):
             for window, after in windows(cursor if "until" in cursor else None, until, _LOOK_BACK):
                 place = _Place(window, cursor.get("page") if after else None, after)
                 yield _nothing(read, place.cursor(fields, moved))
-                for whole in groups.read(self._changed(pool, place, zone, ids)):
+                for whole in groups.read(self._changed(pool, place, ids)):
                     moved |= whole.moved
                     place = _Place(window, whole.group.page, str(whole.group.ids[-1]))
                     yield _batch(place.cursor(fields, moved), whole)
             for whole in groups.read(_grouped(self._children(pool, moved))):
                 yield _batch(place.cursor(fields, moved), whole)
             if "until" in cursor:  # else the search for what is to be read has just named all that there is
-                ids = [issue_id for _, page in self._pages(pool, self.everything(window.until, zone)) for issue_id in page]
+                ids = [issue_id for _, page in self._pages(pool, self.everything(window.until)) for issue_id in page]
         self.swept = Swept({**window.done(), **_kept(fields)}, ids, window.until)
         yield self._last(read, self.swept)
 
@@ -98,6 +98,7 @@ class IssuesReader(Fields):
         rejects = tuple(_unread(issue_id, why) for issue_id, why in sorted(groups.refused.items()))
         yield self._last(read, Swept(swept.cursor, left, swept.until), rejects)
 
+    @cached_property
     def zone(self) -> ZoneInfo:
         """The asking user's time zone, in which JQL reads its dates."""
         name = msgspec.json.decode(self.get("myself").content).get("timeZone")
@@ -108,24 +109,27 @@ class IssuesReader(Fields):
 
     # which issues ---------------------------------------------------------------------------------------------------
 
-    def _changed(self, pool: Executor, place: _Place, zone: ZoneInfo, ids: list[int]) -> Iterator[Group]:
+    def _changed(self, pool: Executor, place: _Place, ids: list[int]) -> Iterator[Group]:
         """Groups of what is left of a window. `ids` is given all that are found."""
         window, after = place.window, place.after
         if window.since is None:
-            jql = self.everything(window.until, zone)
+            jql = self.everything(window.until)
         else:
-            since, until = (on_the_minute(moment, zone) for moment in (window.since, window.until))
-            jql = f"updated >= {_shown(since, zone)} AND updated < {_shown(until, zone)} ORDER BY created ASC"
+            since, until = self._shown(window.since), self._shown(window.until)
+            jql = f"updated >= {since} AND updated < {until} ORDER BY created ASC"
         for token, page in self._pages(pool, jql, place.page):
             ids += page
             left = page if after is None or token != place.page else [each for each in page if each > int(after)]
             yield from _grouped(left, page=token, since=window.since)
 
-    def everything(self, until: datetime, zone: ZoneInfo) -> str:
+    def everything(self, until: datetime) -> str:
         """All that was created before a moment: what came after it is no difference. JQL must be bounded anyway."""
         start = self.choices.since
-        changed = f"updated >= {_shown(on_the_minute(start, zone), zone)} AND " if start else ""
-        return f"{changed}created < {_shown(on_the_minute(until, zone), zone)} ORDER BY created ASC"
+        changed = f"updated >= {self._shown(start)} AND " if start else ""
+        return f"{changed}created < {self._shown(until)} ORDER BY created ASC"
+
+    def _shown(self, moment: datetime) -> str:
+        return f'"{on_the_minute(moment, self.zone).astimezone(self.zone):%Y-%m-%d %H:%M}"'
 
     def _children(self, pool: Executor, moved: Iterable[int]) -> list[int]:
         """The issues that show the key of one that moved as that of their parent. Moving it did not change them."""
@@ -218,7 +222,3 @@ def on_the_minute(moment: datetime, zone: ZoneInfo) -> datetime:
     while len({moment.astimezone(zone).replace(fold=fold).utcoffset() for fold in (0, 1)}) > 1:
         moment -= timedelta(minutes=1)
     return moment
-
-
-def _shown(moment: datetime, zone: ZoneInfo) -> str:
-    return f'"{moment.astimezone(zone):%Y-%m-%d %H:%M}"'

@@ -120,7 +120,7 @@ class Lists(Asking):
     def boards(self, read: Read) -> Iterator[Batch]:
         """Sprints are shown board by board; several boards can show the same one."""
         wanted = {stream.name: self.decoder(stream) for stream in read.streams}
-        found = self._by_place(self.decoder(STREAMS["boards"]), "board", {}, LISTED, of=STREAMS["boards"])
+        found = self._by_place(self.decoder(STREAMS["boards"]), STREAMS["boards"].source, {}, LISTED, of=STREAMS["boards"])
 
         def pages() -> Iterator[_Together]:
             for page in found:
@@ -139,7 +139,7 @@ class Lists(Asking):
     def _sprints_of(self, decoder: rows.Decoder, board: int) -> list[rows.Page]:
         """None where the board has no sprints, which Jira says in the user's language, or was deleted meanwhile."""
         try:
-            return self._by_place(decoder, f"board/{board}/sprint", {}, LISTED)
+            return self._by_place(decoder, f"agile/1.0/board/{board}/sprint", {}, LISTED)
         except SourceError as error:
             if answered(error, 400, 404):
                 return []

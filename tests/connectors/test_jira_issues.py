@@ -281,6 +281,20 @@ def test_a_page_of_changelogs_whose_token_comes_again_is_an_error(running: Runni
         first(connect("jira"))
 
 
+@pytest.mark.parametrize("refused", [1, 4, 40])
+def test_changelogs_that_are_refused_together_are_asked_for_by_halves(
+    running: Running, connect: Connect, refused: int
+) -> None:
+    whole = first(connect("jira")).rows
+    running.jira.page_size = None
+    running.jira.faults.answer(400, "changelog/bulkfetch", times=refused)
+    landing = first(connect("jira"))
+    assert landing.rows["issues"] == whole["issues"]
+    if refused < 40:
+        assert len(landing.rows["changelog"]) >= len(whole["changelog"]) / 2
+    assert landing.rows["changelog"].keys() <= whole["changelog"].keys()
+
+
 # resuming -----------------------------------------------------------------------------------------------------------------
 
 
