@@ -1,19 +1,22 @@
-"""What is Zendesk's own: its exports, its ways of deleting, its links to Jira, its logins."""
+"""What is Zendesk's own: its exports and their figures, its counts, its limits, its logins."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from landing import landed
+from landing import Landing, landed, read
 
-from connectors.base import Choices, Connector, SourceError, Unavailable
+from connectors.base import Choices, Connector, Read, SourceError, Unavailable
+from connectors.http import Allowance
 from connectors.sandbox import zendesk as stand_in
 from connectors.sandbox.serve import Running
+from connectors.zendesk_asking import allowance
+from tests.truth.raw_zendesk import CASES
 
 Connect = Callable[..., Connector]
 
@@ -161,3 +164,237 @@ def test_an_export_that_the_plan_forbids_says_so_and_leaves_the_others(running: 
         landed(connector, "jira_links")
     assert "left out" in next(finding for finding in connector.check() if finding.subject == "jira_links").message
     assert landed(connector, "tickets").alive
+
+
+# figures --------------------------------------------------------------------------------------------------------------
+
+
+def metrics_of(running: Running, connect: Connect, *, faulty: dict[str, Any] | None = None) -> Landing:
+    """The figures of a page of three tickets, of which one has none, and one something that nobody declared."""
+    sets = [
+        {"id": 1, "reopens": 2, "solved_at": "2026-01-02T03:04:05Z", "on_hold_time_in_minutes": {"calendar": 7}},
+        None,
+        {"id": 3, "ticket_id": 3, "replies": None, "on_hold_time_in_minutes": None, **(faulty or {})},
+    ]
+    known = {"status": "solved", "created_at": "2026-01-01T00:00:00Z", "generated_timestamp": 9}
+    tickets = [{"id": place, **known, "metric_set": each} for place, each in enumerate(sets, 1)]
+    running.zendesk.faults.answer(200, "tickets/cursor", body={"tickets": tickets, "end_of_stream": True, "after_cursor": "x"})
+    return landed(connect("zendesk"), "tickets")
+
+
+def test_every_ticket_has_its_figures_in_columns(running: Running, connect: Connect) -> None:
+    landing = metrics_of(running, connect)
+    rows = landing.rows["ticket_metrics"]
+    assert rows.keys() == {(1,), (2,), (3,)}
+    assert (rows[(1,)]["reopens"], rows[(1,)]["on_hold_time_in_minutes_calendar"]) == (2, 7)
+    assert rows[(1,)]["solved_at"] == landing.all[(1,)]["solved_at"] == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert (rows[(2,)]["id"], rows[(2,)]["ticket_status"]) == (None, "solved")
+    assert not landing.rejects
+
+
+def test_figures_that_nobody_declared_are_kept_and_the_others_are_as_ever(running: Running, connect: Connect) -> None:
+    plain = metrics_of(running, connect).rows["ticket_metrics"]
+    found = metrics_of(running, connect, faulty={"new_figure": {"a": 1}}).rows["ticket_metrics"]
+    assert json.loads(found[(3,)].pop("extra")) == {"new_figure": {"a": 1}}
+    plain[(3,)].pop("extra")
+    assert found == plain
+
+
+def test_a_figure_that_does_not_fit_is_put_aside(running: Running, connect: Connect) -> None:
+    landing = metrics_of(running, connect, faulty={"reopens": "many"})
+    (reject,) = landing.rejects
+    assert (reject.stream, reject.record_id, reject.column) == ("ticket_metrics", "3", "reopens")
+    assert landing.rows["ticket_metrics"][(1,)]["reopens"] == 2
+
+
+def test_figures_of_a_deleted_ticket_go_with_it(running: Running, connect: Connect) -> None:
+    landing = landed(connect("zendesk"), "tickets")
+    record_id = next(iter(running.world.tickets))
+    running.world.delete("ticket", record_id)
+    running.world.tick(120)
+    landing.read_on(connect("zendesk"))
+    assert landing.rows["ticket_metrics"][(record_id,)]["_deleted_at"] == landing.all[(record_id,)]["_deleted_at"] is not None
+
+
+def test_who_wants_no_figures_still_knows_when_a_ticket_was_solved(running: Running, connect: Connect) -> None:
+    connector = connect("zendesk")
+    tickets, _ = read(connector, "tickets").streams
+    landing = Landing(Read("tickets", (tickets,))).read_on(connector)
+    solved = [ticket for ticket in running.world.alive("ticket") if ticket["metric_set"]["solved_at"]]
+    assert solved
+    assert all(landing.all[(ticket["id"],)]["solved_at"] for ticket in solved)
+
+
+# counts and bounds ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tickets", "users", "organizations"])
+def test_the_count_is_of_what_lives_and_is_no_newborn(running: Running, connect: Connect, name: str) -> None:
+    """Also of tickets that are archived, though the vendor's other counts leave them out."""
+    running.world.tick(3600)
+    CASES[name].make(running.world, 2)  # type: ignore[misc]
+    CASES[name].delete(running.world)  # type: ignore[misc]
+    running.world.tick(120)
+    connector = connect("zendesk")
+    *_, last = batches = list(connector.batches(read(connector, name), None))
+    landing = Landing(read(connector, name)).land(batches)
+    count = last.counted[name]
+    born_before = [row for row in landing.all.values() if row["_deleted_at"] is None and row["created_at"] < count.before]
+    assert count.rows == len(born_before) < len(landing.alive)
+
+
+def test_the_night_after_begins_before_the_last_one_ended(running: Running, connect: Connect) -> None:
+    """What Zendesk shows late stands below stamps that were exported already."""
+    landing = landed(connect("zendesk"), "tickets")
+    late = running.world.now - timedelta(seconds=200)
+    running.world.tick(600)
+    asker = next(running.world.alive("zendesk_user"))["id"]
+    ticket = running.world.create("ticket", at=late, requester_id=asker, subject="Late")
+    assert ticket["id"] in landing.read_on(connect("zendesk")).alive
+
+
+def test_a_first_read_can_begin_at_a_day(running: Running, connect: Connect) -> None:
+    """A ticket that was only touched since is no ticket that changed since."""
+    since = running.world.now - timedelta(days=20)
+    old = min(running.world.alive("ticket"), key=lambda ticket: ticket["updated_at"])
+    running.world.touch(old["id"])
+    running.world.tick(3600)
+    connector = connect("zendesk", choices=Choices(since=since))
+    for name in ("tickets", "users", "organizations"):
+        running.zendesk.log.clear()
+        *_, last = batches = list(connector.batches(read(connector, name), None))
+        landing = Landing(read(connector, name)).land(batches)
+        assert all(row["updated_at"] >= since for row in landing.all.values())
+        assert last.counted[name].rows == len(landing.alive)
+        assert started(running) == since.timestamp()
+    assert old["id"] not in landed(connector, "tickets").all
+
+
+def started(running: Running) -> int:
+    """From when on the first export asked for changes."""
+    asked = next(entry.target for entry in running.zendesk.log if "start_time=" in entry.target)
+    return int(asked.partition("start_time=")[2].partition("&")[0])
+
+
+def test_a_resync_begins_at_a_moment(running: Running, connect: Connect) -> None:
+    connector = connect("zendesk")
+    moment = running.world.now - timedelta(days=2)
+    for each in connector.reads:
+        running.zendesk.log.clear()
+        cursor = connector.at(each, moment)
+        assert list(connector.batches(each, cursor))
+        if cursor:
+            assert moment.timestamp() - 3600 <= started(running) <= moment.timestamp()
+
+
+def test_a_difference_after_a_first_read_does_not_read_all_again(running: Running, connect: Connect) -> None:
+    connector = connect("zendesk")
+    for name in ("tickets", "organizations", "ticket_events"):
+        landed(connector, name)
+        running.zendesk.log.clear()
+        list(connector.again(read(connector, name), None, {}))
+        assert started(running) > running.world.now.timestamp() - 2 * 86_400
+
+
+def test_what_was_put_aside_can_be_opened_again(running: Running, connect: Connect) -> None:
+    connector = connect("zendesk")
+    solved = {"id": 5, "status": "solved", "metric_set": {"id": 1, "solved_at": "2026-01-01T00:00:00Z"}}
+    batch = connector.opened(read(connector, "tickets").streams[0], json.dumps([solved, {"id": None}]).encode())
+    assert batch.rows["tickets"].to_pylist()[0]["solved_at"] == datetime(2026, 1, 1, tzinfo=UTC)
+    assert len(batch.rejects) == 1
+    batch = connector.opened(read(connector, "groups").streams[0], b'[{"id": 3, "name": "Support"}]')
+    assert batch.rows["groups"].to_pylist()[0]["name"] == "Support"
+
+
+# requests, limits and what they allow ---------------------------------------------------------------------------------
+
+LEAST = {  # requests of a first read of a small account, and of the night after, tokens not counted
+    "tickets": (2, 2), "ticket_events": (1, 1), "ticket_metric_events": (1, 1), "users": (2, 2), "organizations": (2, 2),
+    "satisfaction_ratings": (1, 2), "schedules": (2, 2),
+}  # fmt: skip
+
+
+def test_no_request_is_sent_that_is_not_needed(running: Running, connect: Connect) -> None:
+    running.zendesk.page_size = None
+    connector = connect("zendesk")
+    for each in connector.reads:
+        landing, spent = Landing(each), []
+        for _ in range(2):
+            running.zendesk.log.clear()
+            landing.read_on(connector)
+            spent.append(sum("oauth" not in entry.target for entry in running.zendesk.log))
+            running.world.tick(86_400)
+        assert tuple(spent) == LEAST.get(each.name, (1, 1)), each.name
+
+
+def test_the_limit_of_exports_is_kept_before_zendesk_says_no(running: Running, connect: Connect) -> None:
+    running.zendesk.exports = type(running.zendesk.exports)(4, seconds=1)
+    landed(connect("zendesk"), "users")
+    assert len(running.zendesk.log) > 8
+    assert {entry.status for entry in running.zendesk.log} == {200}
+
+
+def test_the_limit_of_the_account_is_kept_too(running: Running, connect: Connect) -> None:
+    running.zendesk.requests = type(running.zendesk.requests)(5, seconds=1)
+    landed(connect("zendesk"), "organization_memberships")
+    assert len(running.zendesk.log) > 7
+    assert {entry.status for entry in running.zendesk.log} == {200}
+
+
+def test_limits_are_read_from_every_kind_of_header() -> None:
+    exports, account = "/api/v2/incremental/tickets/cursor.json", "/api/v2/groups.json"
+    own = {"Zendesk-RateLimit-incremental-exports": "total=10; remaining=0; resets=42"}
+    new = {"ratelimit-limit": "700", "ratelimit-remaining": "5", "ratelimit-reset": "31"}
+    old = {"X-Rate-Limit": "200", "X-Rate-Limit-Remaining": "0"}
+    assert allowance(exports, {**own, **new}) == Allowance(0, 42)
+    assert allowance(account, {**own, **new}) == Allowance(5, 31)
+    assert allowance(account, old) == Allowance(0, 60)
+    assert allowance(exports, {}) is None
+
+
+def test_check_tells_of_every_stream_and_of_the_limits_with_few_requests(running: Running, connect: Connect) -> None:
+    running.zendesk.exports.limit = 10
+    connector = connect("zendesk")
+    findings = {finding.subject: finding for finding in connector.check()}
+    streams = {stream.name for each in connector.reads for stream in each.streams}
+    assert findings.keys() == {"login", "limits", *streams}
+    assert all(finding.ok for finding in findings.values())
+    assert "exports 10 a minute, 9 left" in findings["limits"].message
+    assert connector.requests <= len(connector.reads)
+
+
+def test_check_finds_an_agent_who_may_not_export(running: Running, connect: Connect) -> None:
+    running.zendesk.faults.answer(403, "incremental/tickets", times=9)
+    findings = {finding.subject: finding for finding in connect("zendesk").check()}
+    assert {name for name, finding in findings.items() if not finding.ok} == {
+        "tickets", "ticket_metrics", "ticket_events", "comments", "ticket_metric_events", "users", "organizations",
+    }  # fmt: skip
+    assert "permission is missing" in findings["comments"].message
+
+
+def test_a_login_that_zendesk_takes_for_nobody_is_no_login(running: Running, connect: Connect) -> None:
+    running.zendesk.faults.answer(200, "users/me", body={"user": {"id": None, "name": "Anonymous user", "role": "end-user"}})
+    (finding,) = connect("zendesk").check()
+    assert not finding.ok
+    assert "ZENDESK_CLIENT_ID" in finding.message
+
+
+def test_an_estimate_says_how_long_a_first_read_takes(running: Running, connect: Connect) -> None:
+    running.zendesk.exports.limit = 30
+    running.zendesk.requests.limit = 600
+    connector = connect("zendesk")
+    running.zendesk.faults.answer(200, "search/count", times=9, body={"count": 61_500})
+    found = {estimate.read: estimate for estimate in connector.estimate(connector.reads)}
+    assert found.keys() == {each.name for each in connector.reads}
+    assert (found["tickets"].records, found["tickets"].requests, found["tickets"].seconds) == (61_500, 63, 126)
+    assert (found["organization_memberships"].requests, found["organization_memberships"].seconds) == (615, 61.5)
+    assert "Zendesk counts none" in found["ticket_events"].note
+    assert found["tags"].records == len(CASES["tags"].rows(running.world))
+    assert found["jira_links"].records == len(list(running.world.alive("jira_link")))
+
+
+def test_an_estimate_leaves_out_what_the_account_lacks(running: Running, connect: Connect) -> None:
+    running.zendesk.forbidden = frozenset({"/api/v2/satisfaction_ratings/count"})
+    connector = connect("zendesk")
+    (estimate,) = connector.estimate((read(connector, "satisfaction_ratings"),))
+    assert (estimate.records, "no satisfaction_ratings to this account" in estimate.note) == (0, True)
