@@ -157,7 +157,7 @@ class Salesforce(ToolSection):
         return (*super().declared(), *(custom(name) for name in self.objects))
 
     def arguments(self) -> dict[str, Any]:
-        return {"daily_share": self.daily_share, "formulas_days": self.formula_days}
+        return {"objects": tuple(self.objects), "daily_share": self.daily_share, "formulas_days": self.formula_days}
 
 
 class Jira(ToolSection):

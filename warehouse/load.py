@@ -128,17 +128,19 @@ def load(
     Rows, deletes, rejects, cursor and the run's record commit together, some batches at a time: a kill at any moment
     loses nothing and doubles nothing, and a read that breaks keeps what it had read. The database is open only while a
     group of batches commits. What the vendor says it has is compared with the tables at the end; where they differ,
-    `again` is asked once for batches that mend it, with the keys that only the vendor has, by stream.
+    `again` is asked for batches that mend it, with the keys that only the vendor has, by stream: once, and a second time
+    if the first has found out which records are missing.
     `doubted`: that nearly all of a table is gone is not believed, but an error.
     """
     run = _Run(warehouse, tool, read, host, run_id, tables, _json(choices or {}), doubted, requests, progress)
     run.take(batches)
-    run.commit("succeeded", reconciled_or=again is not None)
-    if again is not None and run.report.differing:
-        missing = {stream: proof.missing for stream, proof in run.report.differing.items() if proof.missing}
+    run.commit("succeeded", mendable=again is not None)
+    while again is not None and run.worth_another_try:
+        missing = run.missing
+        run.tries += 1
         run.forget_proofs()
         run.take(again(missing))
-        run.commit("succeeded")
+        run.commit("succeeded", mendable=True)
     return run.report
 
 
@@ -179,6 +181,7 @@ class _Run:
     requests: Callable[[], int]
     progress: Callable[[int], None]
     arrived: int = 0
+    tries: int = 0  # to mend what differs
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
@@ -190,6 +193,14 @@ class _Run:
         self.report.proofs = {}
         self.ids: dict[str, pa.Table] = {}
         self.counted: dict[str, CountLike] = {}
+
+    @property
+    def missing(self) -> dict[str, pa.Table]:
+        return {stream: proof.missing for stream, proof in self.report.differing.items() if proof.missing}
+
+    @property
+    def worth_another_try(self) -> bool:
+        return bool(self.report.differing) and (self.tries == 0 or (self.tries == 1 and bool(self.missing)))
 
     def _begin_group(self) -> None:
         self.group: list[BatchLike] = []
@@ -222,9 +233,9 @@ class _Run:
         if self.rows >= GROUP_ROWS or self.size >= GROUP_BYTES or time.monotonic() - self.opened > GROUP_SECONDS:
             self.commit("running")
 
-    def commit(self, status: str, *, reconciled_or: bool = False) -> None:
+    def commit(self, status: str, *, mendable: bool = False) -> None:
         """Commits the group. At the end, with status succeeded, compares the counts; where they differ the run is not
-        over yet if `reconciled_or` says that there is something else to do."""
+        over yet if that can be mended."""
         with self.warehouse.loading(f"load {self.tool}/{self.read}") as bulk:
             for stream, table in self.tables.items():
                 self._load(bulk, stream, table)
@@ -233,7 +244,7 @@ class _Run:
                 self._move_cursor(bulk, self.group[-1])
             if status == "succeeded":
                 self._prove(bulk)
-            self._record(bulk, "running" if reconciled_or and self.report.differing else status)
+            self._record(bulk, "running" if mendable and self.worth_another_try else status)
         self._begin_group()
 
     def _load(self, bulk: Bulk, stream: str, table: RawTable) -> None:

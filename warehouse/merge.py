@@ -92,12 +92,12 @@ def merge(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: Tab
         return
     bulk.execute(f"drop table if exists {fate}")
     bulk.execute(f"create temporary table {fate} as {_compared(table)}")
-    kinds = dict(bulk.fetch(f"select kind, count(*) from {fate} group by kind"))
+    kinds = dict(bulk.fetch(f"select _kind, count(*) from {fate} group by _kind"))
     if kinds.get("update"):
         bulk.execute(
-            f"delete from {table.full_name} as t using {fate} as f where f.kind = 'update' and {_same(table.key, 't', 'f')}"
+            f"delete from {table.full_name} as t using {fate} as f where f._kind = 'update' and {_same(table.key, 't', 'f')}"
         )
-    bulk.execute(f"{into}{taken}, f.deleted_at, {moment(at)} from {incoming} s join {fate} f on f.position = s._position")
+    bulk.execute(f"{into}{taken}, f._gone, {moment(at)} from {incoming} s join {fate} f on f._place = s._position")
     bulk.execute(f"drop table {fate}")
     counts.inserted += kinds.get("insert", 0)
     counts.updated += kinds.get("update", 0)
@@ -121,9 +121,9 @@ def _compared(table: RawTable) -> str:
     version = f"{quoted(table.version)} desc nulls last, " if table.version else ""
     key = ", ".join(quoted(name) for name in table.key)
     newest = (
-        f"select {key}, _position as position, _deleted_at as deleted_at from (select {key}, _position, _deleted_at, "
-        f"row_number() over (partition by {key} order by {version}_position desc) as rank from _incoming) as ranked "
-        "where rank = 1"
+        f"select {key}, _position as _place, _deleted_at as _gone from (select {key}, _position, _deleted_at, "
+        f"row_number() over (partition by {key} order by {version}_position desc) as _rank from _incoming) as ranked "
+        "where _rank = 1"
     )
     compared = [column.name for column in table.columns if column.name not in table.volatile] + ["extra"]
     changed = " or ".join(f"s.{quoted(name)} is distinct from t.{quoted(name)}" for name in compared)
@@ -134,11 +134,11 @@ def _compared(table: RawTable) -> str:
     keys = ", ".join(f"f.{quoted(name)}" for name in table.key)
     stands = f"t.{quoted(table.key[0])}"
     return (
-        f"select {keys}, f.position, "
+        f"select {keys}, f._place, "
         # A deleted record that comes again, deleted still, keeps the moment that was first seen.
-        "case when f.deleted_at is null then null else coalesce(t._deleted_at, f.deleted_at) end as deleted_at, "
-        f"case when {stands} is null then 'insert' else 'update' end as kind "
-        f"from ({newest}) as f join _incoming as s on s._position = f.position "
+        "case when f._gone is null then null else coalesce(t._deleted_at, f._gone) end as _gone, "
+        f"case when {stands} is null then 'insert' else 'update' end as _kind "
+        f"from ({newest}) as f join _incoming as s on s._position = f._place "
         f"left join {table.full_name} as t on {_same(table.key, 't', 'f')} "
         f"where {stands} is null or ({not_older} and "
         f"({changed} or (s._deleted_at is null) is distinct from (t._deleted_at is null)))"

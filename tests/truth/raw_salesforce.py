@@ -67,7 +67,7 @@ def fields(world: World) -> dict[Key, Row]:
     """The fields of the objects that have a table, in an org with one currency."""
     rows = {}
     for sobject in OBJECTS.values():
-        if sobject.kind in (None, "product_request", *MULTI_CURRENCY):
+        if sobject.kind in (None, *MULTI_CURRENCY):
             continue
         for field in sobject.fields.values():
             if field.currencies:

@@ -278,6 +278,32 @@ def test_a_difference_that_stays_is_recorded_and_is_no_error(things: Warehouse) 
     assert rows_of(things, "select status, reconciled from sync.runs") == [("succeeded", False)]
 
 
+def test_what_the_first_mending_finds_missing_is_asked_for_once_more(things: Warehouse) -> None:
+    asked: list[list[str]] = []
+
+    def again(missing: Mapping[str, pa.Table]) -> Iterator[Batch]:
+        asked.append(sorted(missing))
+        yield batch([row(2)] if missing else [], present=[1, 2])
+
+    report = ran(things, batch([row(1)], counted=Count(2)), again=again)
+
+    assert asked == [[], ["things"]]
+    assert not report.differing
+    assert rows_of(things, "select status, reconciled from sync.runs") == [("succeeded", True)]
+
+
+def test_columns_may_be_named_as_the_loader_names_its_own_things(warehouse: Warehouse) -> None:
+    names = ("kind", "position", "rank", "deleted_at", "key", "value")
+    table = RawTable("zendesk", "odd", "", tuple(Column(name, "text", ".") for name in names), key=("kind", "position"))
+    prepare(warehouse, [table])
+    rows = [{"kind": "a", "position": "1", "rank": "x"}, {"kind": "b", "position": "1", "rank": "y"}]
+    loaded(warehouse, batch(rows, table=table), table=table)
+
+    loaded(warehouse, batch([{**rows[0], "rank": "z"}], table=table, night=2), table=table)
+
+    assert rows_of(warehouse, 'select kind, "rank" from zendesk.odd order by kind') == [("a", "z"), ("b", "y")]
+
+
 def test_a_count_looks_only_at_the_stretch_that_the_vendor_counted(things: Warehouse) -> None:
     late = row(3, at=START + timedelta(days=2))
     early = row(4, at=START - timedelta(days=2))
