@@ -31,7 +31,8 @@ SIZE = 1000  # issues of a group: as many as a bulk fetch of changelogs takes
 BODIES = 100  # issues of a bulk fetch
 _ENTRIES = 10_000  # entries of a page of changelogs
 _COMMENTS = 100  # comments of a page
-_ASKED_AHEAD, _OPENED_AHEAD = 2, 1  # groups whose replies are under way, and such that lack but a few
+_ASKED_AHEAD = 6  # groups whose replies are under way: as many as come while rows are committed
+_OPENED_AHEAD = 1  # groups of which but a few replies are under way
 _LOOK_BACK = timedelta(days=1)  # how much further back a change of links to pages is looked for, to be sure
 # The column by which a stream's rows live and die with their issue.
 PARENTS = {"issue_links": "source_issue_id", "comments": "issue_id", "changelog": "issue_id", "remote_links": "issue_id"}

@@ -137,7 +137,7 @@ class Lists(Asking):
             return [page for found in pool.map(partial(self._sprints_of, decoder), boards) for page in found]
 
     def _sprints_of(self, decoder: rows.Decoder, board: int) -> list[rows.Page]:
-        """None where the board has no sprints, which Jira says in the user's language, or was deleted meanwhile."""
+        """Nothing where the board has no sprints, which Jira says in the user's language, or was deleted meanwhile."""
         try:
             return self._by_place(decoder, f"agile/1.0/board/{board}/sprint", {}, LISTED)
         except SourceError as error:
