@@ -122,11 +122,9 @@ class History(Exports):
             told = self._told(export.ticket_events, response)
             anew = self._anew(told, response)
             pages = self._rows(told, names, response)
-            tables = {}
-            for name in names:
-                rest = pages[name].table.filter(pc.invert(_of(pages[name].table, told.anew)))
-                tables[name] = pa.concat_tables([rest, *(each[name].table for each in anew)])
-                tallies[name].add(tables[name])
+            tables = {name: pa.concat_tables([each[name].table for each in (pages, *anew)]) for name in names}
+            for name, table in tables.items():
+                tallies[name].add(table)
             gone = (gone | told.gone) - told.anew
             cursor = reached(cursor, export)
             yield Batch(
@@ -187,11 +185,6 @@ def _present(stream: Stream, told: _Told, anew: list[Page]) -> Present:
     ids = [page[stream.name].table["id"] for page in anew]
     keys = pa.concat_tables([rows.table_of(stream, {"id": each}) for each in (*ids, [])])
     return Present(keys, rows.table_of(stream, {"ticket_id": sorted(told.gone | told.anew)}))
-
-
-def _of(table: pa.Table, tickets: set[int]) -> pa.ChunkedArray:
-    """Which rows are of these tickets."""
-    return pc.is_in(table["ticket_id"], value_set=pa.array(sorted(tickets), pa.int64()))
 
 
 def _order(told: tuple[Record, list[Record]]) -> tuple[bytes, int, bytes]:

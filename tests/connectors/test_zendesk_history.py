@@ -112,6 +112,20 @@ def test_the_history_of_a_deleted_ticket_goes_with_it_and_comes_back_with_it(run
     assert asked(running, AUDITS) == -(-len(running.world.tickets[ticket]["_audits"]) // 3)  # three of a page
 
 
+def test_what_happened_last_counts_in_whatever_order_a_page_tells_it(running: Running, connect: Connect) -> None:
+    ticket = a_ticket(running.world)["id"]
+    landing = landed(connect("zendesk"), "ticket_events")
+    running.zendesk.page_size = None
+    running.world.delete("ticket", ticket)
+    running.world.tick(60)
+    running.world.undelete("ticket", ticket)
+    for seed in range(4):
+        running.zendesk.faults.plan(1.0, seed=seed, kinds=["reordered"])
+        again = Landing(landing.read)
+        again.rows, again.cursor = {name: dict(rows) for name, rows in landing.rows.items()}, landing.cursor
+        check(night(running, connect, again), running.world)
+
+
 def test_a_ticket_that_goes_again_before_its_history_is_read_is_gone(running: Running, connect: Connect) -> None:
     ticket = a_ticket(running.world)["id"]
     landing = landed(connect("zendesk"), "ticket_events")
@@ -193,7 +207,10 @@ def test_a_metric_event_that_was_written_down_late_is_not_lost(running: Running,
     running.world.tick(1500)
     night(running, connect, landing)
     late = running.world.create("ticket_metric_event", at=at, ticket_id=1001, metric="reply_time", instance_id=1, type="breach")
+    reached = landing.cursor["end_time"]
     assert late["id"] in night(running, connect, landing).alive
+    begin = int(running.zendesk.log[-1].target.partition("start_time=")[2])
+    assert begin <= reached - 1800  # half an hour late is usual
 
 
 def test_metric_events_that_were_taken_back_are_marked(running: Running, connect: Connect) -> None:

@@ -49,8 +49,10 @@ def test_groups_that_were_deleted_before_are_there_and_marked(running: Running, 
     assert landing.alive == {key[0] for key in CASES["groups"].rows(running.world)}
 
 
-def test_a_list_that_breaks_off_deletes_nothing(running: Running, connect: Connect) -> None:
-    landing = landed(connect("zendesk"), "organization_memberships")
+@pytest.mark.parametrize("name", ["organization_memberships", "satisfaction_ratings"])
+def test_a_list_that_breaks_off_deletes_nothing(running: Running, connect: Connect, name: str) -> None:
+    CASES[name].make(running.world, 7)  # type: ignore[misc]
+    landing = Landing(read(connect("zendesk"), name)).read_on(connect("zendesk"), only=2)
     before = landing.alive
     running.zendesk.faults.answer(404, "page%5Bafter%5D")
     with pytest.raises(SourceError) as caught:
