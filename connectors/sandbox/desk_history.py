@@ -167,21 +167,22 @@ def _clocks(world: World, ticket: Record, status: str, at: datetime) -> None:
 
 def _clock(world: World, ticket: Record, at: datetime, metric: str, kind: str, **more: Any) -> None:
     instance = 1 + ticket["metric_set"]["reopens"]
-    metric_event(world, at, {"ticket_id": ticket["id"], "metric": metric, "instance_id": instance, "type": kind, **more})
+    fields = {"ticket_id": ticket["id"], "metric": metric, "instance_id": instance, "type": kind, **more}
+    metric_event(world, at, fields, ticket)
 
 
-def metric_event(world: World, at: datetime, fields: dict[str, Any]) -> Record:
+def metric_event(world: World, at: datetime, fields: dict[str, Any], ticket: Record | None = None) -> Record:
     """Stamped with the change that it tells of; `_changed` is when it was written down or taken back."""
+    ticket = ticket or world.tickets[fields["ticket_id"]]
     event: Record = {
         "id": world.number("ticket_metric_event", 926000000001),
         "time": time(at),
         "deleted": False,
         **fields,
-        "_changed": time(max(at, world.now) if fields.get("_late") else at),
+        "_changed": time(at),
     }
-    event.pop("_late", None)
     world.store("ticket_metric_event")[event["id"]] = event
-    world.tickets.get(event["ticket_id"], {}).setdefault("_clocks", []).append(event["id"])
+    ticket.setdefault("_clocks", []).append(event["id"])
     world.changed("ticket_metric_event")
     return event
 

@@ -99,7 +99,8 @@ class Exports(Server):
             lambda article: self.shown("help_center/en-us/articles", article) | {"name": article["title"]},
             lambda article: "_deleted_at" not in article,
         )
-        return Reply({**reply.body, "next_page": None if reply.body.pop("end_of_stream") else reply.body["next_page"]})
+        ended = reply.body.pop("end_of_stream")
+        return Reply({**reply.body, "next_page": None if ended else reply.body["next_page"]})
 
     def _by_time(
         self,
