@@ -98,7 +98,7 @@ class Jira(IssuesReader, Worklogs, Lists):
 
     def _login(self) -> str:
         ending = f". {_TOKENS_END}" if self.gate.site.login.endswith("JIRA_API_TOKEN") else ""
-        return f"works, in the time zone {self.zone}{ending}"
+        return f"works, in the time zone {self.ask_zone()}{ending}"
 
     def _browsing(self, limits: list[str]) -> str:
         reply = self.get("mypermissions", {"permissions": "BROWSE_PROJECTS"})
@@ -128,9 +128,10 @@ class Jira(IssuesReader, Worklogs, Lists):
 
     def estimate(self, reads: tuple[Read, ...]) -> Iterator[Estimate]:
         """As quick as the replies come just now, so many at a time as are allowed."""
-        asked, started = self.requests, time.monotonic()
+        self.ask_zone()
+        started = time.monotonic()
         issues = self._count()
-        seconds = (time.monotonic() - started) / (self.requests - asked)
+        seconds = time.monotonic() - started
         for read in reads:
             records, requests, note = self._guessed(read.name, issues)
             yield Estimate(read.name, records, requests, requests * seconds / self.concurrency, note=note)

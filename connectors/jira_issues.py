@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -57,12 +56,13 @@ class Swept:
 class IssuesReader(Fields):
     """The read `issues`."""
 
+    zone = ZoneInfo("UTC")  # as it was last asked for
     swept: Swept | None = None  # by the last read that came to its end
 
     def issues(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
         """Killed in the middle, it goes on at the page of the search and after the id that were last done."""
         cursor = cursor or {}
-        zone, fields = self.zone, self.resolved(cursor.get("fields", {}))
+        zone, fields = self.ask_zone(), self.resolved(cursor.get("fields", {}))
         until = on_the_minute(self.gate.clock - _MARGIN, zone)
         moved = set(cursor.get("moved", ()))
         ids: list[int] = []
@@ -98,14 +98,14 @@ class IssuesReader(Fields):
         rejects = tuple(_unread(issue_id, why) for issue_id, why in sorted(groups.refused.items()))
         yield self._last(read, Swept(swept.cursor, left, swept.until), rejects)
 
-    @cached_property
-    def zone(self) -> ZoneInfo:
-        """The asking user's time zone, in which JQL reads its dates."""
+    def ask_zone(self) -> ZoneInfo:
+        """The asking user's time zone, in which JQL reads its dates. The reply tells the vendor's time as well."""
         name = msgspec.json.decode(self.get("myself").content).get("timeZone")
         try:
-            return ZoneInfo(name or "UTC")
+            self.zone = ZoneInfo(name or "UTC")
         except (ZoneInfoNotFoundError, ValueError):
             raise SourceError(f"The time zone {name} of the Jira user is not known here. Set it to another one.") from None
+        return self.zone
 
     # which issues ---------------------------------------------------------------------------------------------------
 
