@@ -7,11 +7,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from connectors.columns import streams
 from orchestration import unified
+from orchestration.config import Config
 from orchestration.definitions import assets, definitions
 
-RAW = {tool: set(streams(tool)) for tool in ("salesforce", "jira", "zendesk", "pendo")}
+RAW = {
+    tool: {stream.name for read in Config().tool(tool).reads() for stream in read.streams}
+    for tool in ("salesforce", "jira", "zendesk", "pendo")
+}
 
 
 def tables_by_group() -> dict[str, set[str]]:
