@@ -203,11 +203,10 @@ def test_an_unreachable_host_is_named_with_its_variable() -> None:
     assert connector.requests == 2
 
 
-def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "TIMEOUT", (0.2, 0.2))
+def test_a_server_that_never_answers_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        connector = Zendesk(url, client_id="a", client_secret="b", patience=Patience(tries=2, first_wait=0.01))
+        connector = Zendesk(url, client_id="a", client_secret="b", patience=Patience(tries=2, first_wait=0.01, reply=0.2))
         assert "no reply in time" in str(told(connector, "tickets"))
 
 

@@ -282,9 +282,7 @@ def test_a_page_of_changelogs_whose_token_comes_again_is_an_error(running: Runni
 
 
 @pytest.mark.parametrize("refused", [1, 4, 40])
-def test_changelogs_that_are_refused_together_are_asked_for_by_halves(
-    running: Running, connect: Connect, refused: int
-) -> None:
+def test_changelogs_that_are_refused_together_are_asked_for_by_halves(running: Running, connect: Connect, refused: int) -> None:
     whole = first(connect("jira")).rows
     running.jira.page_size = None
     running.jira.faults.answer(400, "changelog/bulkfetch", times=refused)

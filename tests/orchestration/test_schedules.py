@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from orchestration import schedules
+from orchestration.config import TOOLS
 from orchestration.definitions import definitions
 from orchestration.schedules import NIGHT
 
@@ -76,7 +77,7 @@ def test_a_sync_by_hand_starts_no_refresh(instance: dg.DagsterInstance, later: N
 
 
 def schedule_of(tool: str) -> dg.ScheduleDefinition:
-    return next(made for made in schedules.schedules() if made.name == f"{tool}_every_night")
+    return next(made for made in schedules.schedules(set(TOOLS)) if made.name == f"{tool}_every_night")
 
 
 def tick(tool: str) -> object:
