@@ -103,7 +103,7 @@ def test_children_of_a_moved_issue_are_not_forgotten_when_the_read_is_killed(run
     running.world.tick(3600)
     landing = first(connect("jira"))
     running.world.move(parent["id"], other_project(running.world, parent)["id"])
-    running.world.tick(120)
+    running.world.tick(7200)
     landing.read_on(connect("jira"), only=2)  # the moved issue is in, its children are not
     assert landing.all[(child["id"],)]["parent_key"] != parent["key"]
     night(landing, connect("jira"))
@@ -306,6 +306,24 @@ def test_a_first_read_goes_on_where_it_died_also_when_its_page_token_is_too_old(
         landing = Landing(read(connect("jira"), "issues")).read_on(connect("jira"), only=killed_after)
         running.world.tick(timedelta(days=days).total_seconds())
         assert night(landing, connect("jira")).rows == whole
+
+
+@pytest.mark.parametrize("days", [0, 8])
+def test_no_change_is_lost_where_a_read_died_among_issues_whose_ids_do_not_rise(
+    running: Running, connect: Connect, days: int
+) -> None:
+    early = running.world.now - timedelta(days=900)
+    project = next(iter(running.world.projects))
+    running.world.create("issue", at=early, project=project, issuetype="Bug", summary="Imported")  # on the first page
+    landing = first(connect("jira"))
+    running.world.tick(3600)
+    for issue in list(running.world.alive("issue")):
+        running.world.change("issue", issue["id"], summary=f"Changed {issue['key']}")
+    running.world.tick(3600)
+    landing.read_on(connect("jira"), only=3)
+    running.world.tick(timedelta(days=days).total_seconds())
+    night(landing, connect("jira"))
+    assert all(row["summary"] == f"Changed {row['key']}" for row in landing.all.values())
 
 
 def test_a_resumed_read_does_not_search_again_for_the_pages_that_are_done(running: Running, connect: Connect) -> None:
