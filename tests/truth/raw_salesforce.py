@@ -95,7 +95,7 @@ def _referred(name: str) -> list[str]:
     by_id = {name: [name.removesuffix("Id")] for name in ("AccountId", "OpportunityId", "ContactId", "ContractId")}
     people = {name: ["User"] for name in ("OwnerId", "ManagerId", "CreatedById", "LastModifiedById")}
     goods = {"Product2Id": ["Product2"], "PricebookEntryId": ["PricebookEntry"], "RecordTypeId": ["RecordType"]}
-    return {**by_id, **people, **goods, "ParentId": ["Account"]}.get(name, [])
+    return {**by_id, **people, **goods, "ParentId": ["Account"], "Account__c": ["Account"]}.get(name, [])
 
 
 # how records come, change and go ----------------------------------------------------------------------------------------
