@@ -21,6 +21,7 @@ from connectors.jira_parts import Record, told, written
 # Jira called issues work items from 2025 on; what was written before kept its name.
 _REMOTE = ("RemoteIssueLink", "RemoteWorkItemLink")
 _MOVED = "Key"
+_REPEATED = ("tmpFromAccountId", "tmpToAccountId")
 _TELLING = frozenset((*_REMOTE, _MOVED))
 _LAST = datetime.max.replace(tzinfo=UTC)
 _SECONDS = 10**11  # below it, a time cannot be in milliseconds
@@ -39,6 +40,8 @@ class _Item(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False
     from_string: str | None = None
     to_value: str | None = msgspec.field(default=None, name="to")
     to_string: str | None = None
+    tmp_from_account_id: _Any = UNSET  # repeat the values where these are people
+    tmp_to_account_id: _Any = UNSET
 
 
 class _Person(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
@@ -131,7 +134,8 @@ class Histories:
             if isinstance(created, int) and (at := _moment(created)) != _LAST:
                 history["created"] = Raw(_encode(at))
             for place, item in enumerate(_records(history.pop("items", Raw(b"[]")))):
-                self._others.append({**history, **item, "item": Raw(b"%d" % place)})
+                kept = {key: value for key, value in item.items() if key not in _REPEATED}
+                self._others.append({**history, **kept, "item": Raw(b"%d" % place)})
                 name, before, after = (_any(item.get(key, b"null")) for key in ("field", "from", "to"))
                 if name in _TELLING:
                     self._note(log.issue_id, name, created, before, after)
@@ -179,7 +183,8 @@ class Histories:
             else pa.nulls(len(items), ARROW[column.type])
             for column in decoder.stream.columns
         }
-        extra = pa.array([_extra(entry) for entry in entries], pa.string())
+        wanted = "historyMetadata" not in without
+        extra = pa.array([_extra(entry) if wanted else None for entry in entries], pa.string())
         return pa.table({**columns, "extra": extra, "_deleted_at": pa.nulls(len(items), ARROW["timestamp"])})
 
 

@@ -28,6 +28,17 @@ ENTRY = {
     "created": 1793592000123,
     "items": [
         {
+            "field": "assignee",
+            "fieldtype": "jira",
+            "fieldId": "assignee",
+            "from": None,
+            "fromString": None,
+            "to": "a",
+            "toString": "Ada",
+            "tmpFromAccountId": None,
+            "tmpToAccountId": "a",
+        },
+        {
             "field": "status",
             "fieldtype": "jira",
             "fieldId": "status",
@@ -56,8 +67,9 @@ def log(issue_id: str, **more: Any) -> dict[str, Any]:
 def test_each_changed_field_is_a_row_with_its_place() -> None:
     rows, histories = rows_of(log("1"))
     assert [(row["history_id"], row["item"], row["field"], row["to_string"]) for row in rows] == [
-        ("7", 0, "status", "Done"),
-        ("7", 1, "Key", "B-1"),
+        ("7", 0, "assignee", "Ada"),
+        ("7", 1, "status", "Done"),
+        ("7", 2, "Key", "B-1"),
     ]
     assert {(row["issue_id"], row["author_account_id"], row["author_name"], row["extra"]) for row in rows} == {
         ("1", "a", "Ada", None)
@@ -87,7 +99,7 @@ def test_an_entry_that_is_not_just_as_expected_loses_nothing_and_costs_nobody_el
 @pytest.mark.parametrize("created", ["soon", None, [], 10**20])
 def test_a_time_that_is_none_costs_nothing_else(created: Any) -> None:
     rows, histories = rows_of(log("1", created=created))
-    assert [(row["created"], row["to_string"]) for row in rows] == [(None, "Done"), (None, "B-1")]
+    assert [(row["created"], row["to_string"]) for row in rows] == [(None, "Ada"), (None, "Done"), (None, "B-1")]
     assert histories.moved.keys() == {"1"}
 
 
