@@ -351,7 +351,7 @@ class Salesforce(SalesforceApi):
 
     def again(self, read: Read, cursor: Cursor | None, missing: Mapping[str, pa.Table]) -> Iterator[Batch]:
         """Asks for what the table lacks by id. Where only the numbers differ: for everything or, of a large object, for
-        the ids alone, which tell what is gone; what is missing, the next run then asks for."""
+        the ids alone, which tell what is gone and what is missing; the latter is then asked for."""
         (stream,) = read.streams
         ended = self._ended.get(stream.name)
         if ended is None or stream.write == "snapshot":
