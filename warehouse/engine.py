@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
@@ -80,6 +81,9 @@ class Warehouse:
         with self.hold(purpose):
             if self.dialect == "duckdb":
                 with self._connect() as connection, connection.begin():
+                    # To merge small row groups of wide rows takes three times the memory of the load itself. Each refresh
+                    # does it for all, at its own checkpoints.
+                    driver(connection).execute("set max_vacuum_tasks = 0")
                     bulk = _DuckDBBulk(driver(connection))
                     try:
                         yield bulk
@@ -151,11 +155,10 @@ class Warehouse:
 
     @contextmanager
     def _connect(self) -> Iterator[sa.Connection]:
-        engine = self._engine()
         deadline = time.monotonic() + self.wait_seconds
         while True:
             try:
-                connection = engine.connect()
+                connection = self._engine.connect()
                 break
             except Exception as error:
                 holder = _foreign_holder(str(error))
@@ -171,9 +174,10 @@ class Warehouse:
             yield connection
         finally:
             connection.close()
-            engine.dispose()
 
+    @cached_property
     def _engine(self) -> sa.Engine:
+        """Keeps no connection open: each is a new one."""
         if self.dialect == "postgresql":
             return sa.create_engine(
                 self.url.set(drivername="postgresql+psycopg"),

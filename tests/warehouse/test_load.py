@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import adbc_driver_manager
 import duckdb
@@ -369,3 +370,23 @@ def test_arrow_types_of_connectors_and_column_types_of_the_warehouse_are_the_sam
     from warehouse.schema import TYPES
 
     assert set(ARROW) == set(TYPES)
+
+
+def test_a_refresh_gives_back_the_room_of_rows_that_were_replaced(tmp_path: Path) -> None:
+    warehouse = Warehouse(f"duckdb:///{tmp_path / 'warehouse.duckdb'}", tmp_path)
+    prepare(warehouse, [THINGS])
+    loaded(warehouse, batch([row(id_) for id_ in range(3000)]))
+    for night in range(2, 22):
+        loaded(warehouse, batch([row(id_, "changed", night) for id_ in range(night, 3000, 100)], night=night))
+    assert stretches(warehouse) > 20  # loads leave that alone, which spares them most of their memory
+
+    with warehouse.begin("a refresh") as connection:
+        connection.exec_driver_sql("create table unified.made as select 1 as one")
+
+    assert stretches(warehouse) <= 2
+
+
+def stretches(warehouse: Warehouse) -> int:
+    """Row groups of the table, one of which holds 122,880 rows."""
+    found = rows_of(warehouse, "select count(distinct row_group_id) from pragma_storage_info('zendesk.things')")
+    return int(found[0][0])
