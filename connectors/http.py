@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import SplitResult, urlsplit, urlunsplit
+from weakref import WeakKeyDictionary
 
 import msgspec
 from requests import PreparedRequest, RequestException, Response, Session, exceptions
@@ -23,7 +24,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from connectors.base import Connector, Finding, SourceError
-from connectors.rows import clean
+from connectors.rows import ANY, cleaned
 
 log = logging.getLogger(__name__)
 
@@ -215,8 +216,9 @@ class Gate(HTTPAdapter):
     whole and JSON; everything else ends as SourceError. Safe to use from several threads.
 
     `bucket` names the vendor's rate-limit bucket of a path, `allowance` reads what is left in it from a path and a
-    reply's headers. With "csv" in `accept` a reply may also be that. After `deadline` (time.monotonic) nothing is asked.
-    `requests` counts what was sent, `clock` is the vendor's.
+    reply's headers. With "csv" in `accept` a reply may also be that. `shape` is what replies from a path hold, where their
+    reader wants all of it: then they are gone through once only, for `decoded`. After `deadline` (time.monotonic) nothing
+    is asked. `requests` counts what was sent, `clock` is the vendor's.
     """
 
     def __init__(
@@ -229,6 +231,7 @@ class Gate(HTTPAdapter):
         allowance: Callable[[str, Mapping[str, str]], Allowance | None] = lambda _, __: None,
         quota: Quota | None = None,
         accept: tuple[str, ...] = ("json",),
+        shape: Callable[[str], msgspec.json.Decoder[Any]] = lambda _: ANY,
         verdicts: Mapping[int | str, Verdict] = VERDICTS,
         secrets: Callable[[], tuple[str, ...]] | None = None,
     ) -> None:
@@ -242,6 +245,8 @@ class Gate(HTTPAdapter):
         self._quota = quota
         self._used: tuple[int, int] | None = None
         self._accept = accept
+        self._shape = shape
+        self._decoded: WeakKeyDictionary[Response, Any] = WeakKeyDictionary()
         self._unreachable = False
         self._verdicts = verdicts
         self._secrets = secrets or self.login.secrets
@@ -357,11 +362,17 @@ class Gate(HTTPAdapter):
         kind = response.headers.get("Content-Type", "no type")
         as_it_is = response.status_code == 204 or ("csv" in self._accept and "csv" in kind)
         try:
-            # The client libraries read the body from where requests keeps it.
-            response._content = body if as_it_is else clean(body)
+            if not as_it_is:
+                body, self._decoded[response] = cleaned(body, self._shape(urlsplit(request.url or "").path))
         except msgspec.DecodeError:
             raise self._fault("cut off" if "json" in kind else "not JSON", f"a reply of {kind}") from None
+        response._content = body  # the client libraries read it from where requests keeps it
         return response
+
+    def decoded(self, response: Response, shape: type[T]) -> T:
+        """What a reply holds. Raises msgspec.ValidationError if that is something else."""
+        found = self._decoded.pop(response, None)
+        return found if type(found) is shape else msgspec.json.decode(response.content, type=shape)
 
     def _fault(self, name: str, what: str) -> _Fault:
         return _Fault(self._verdicts[name], what)
@@ -412,7 +423,7 @@ class HttpConnector(Connector):
     def decoded(self, response: Response, shape: type[T]) -> T:
         """The reply as the vendor describes it, or an error that says that it is not."""
         try:
-            return msgspec.json.decode(response.content, type=shape)
+            return self.gate.decoded(response, shape)
         except msgspec.ValidationError as error:
             raise self.surprise(response, str(error)) from None
 

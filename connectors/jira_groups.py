@@ -23,7 +23,8 @@ from connectors.base import Present, Read, Reject, SourceError
 from connectors.jira_asking import STREAMS, Placed, ahead, answered
 from connectors.jira_fields import Fields, Resolved
 from connectors.jira_history import Histories
-from connectors.jira_parts import Issues, Record, comments_of, remote_links_of, written
+from connectors.jira_parts import Issues, comments_of, remote_links_of
+from connectors.rows import Item, Record
 
 log = logging.getLogger(__name__)
 
@@ -265,8 +266,8 @@ class Groups:
     def _history(self, opened: _Opened) -> rows.Page:
         return opened.histories.page(self._decoders["changelog"], self._asking.without("changelog"))
 
-    def _page(self, name: str, records: Iterable[Record | Raw]) -> rows.Page:
-        return self._decoders[name].page(written(records))
+    def _page(self, name: str, records: Iterable[Item]) -> rows.Page:
+        return self._decoders[name].page(records)
 
     def _moved(self, opened: _Opened) -> frozenset[int]:
         """Issues that have a new key since they were last read: others show it, and are not changed by it."""

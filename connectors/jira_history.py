@@ -16,7 +16,8 @@ from msgspec import UNSET, Raw, UnsetType
 
 from connectors import rows
 from connectors.base import ARROW
-from connectors.jira_parts import Record, told, written
+from connectors.jira_parts import told
+from connectors.rows import Record
 
 # Jira called issues work items from 2025 on; what was written before kept its name.
 _REMOTE = ("RemoteIssueLink", "RemoteWorkItemLink")
@@ -155,7 +156,7 @@ class Histories:
 
     def page(self, decoder: rows.Decoder, without: frozenset[str]) -> rows.Page:
         """The rows of all that was added. Entries are taken apart by the decoder where they have more than is declared."""
-        page = decoder.page(written(self._others))
+        page = decoder.page(self._others)
         return rows.Page(pa.concat_tables([self._table(decoder, without), page.table]), page.rejects)
 
     def _table(self, decoder: rows.Decoder, without: frozenset[str]) -> pa.Table:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-Record = dict[str, Raw]
+from connectors.rows import Item, Record, apart
 
 _NULL = Raw(b"null")
 _ADDRESS = frozenset(("self",))
@@ -34,7 +34,6 @@ _REPEATED: Mapping[str, frozenset[str]] = {
 }
 
 _encode = msgspec.json.Encoder().encode
-_items = msgspec.json.Decoder(list[Raw]).decode
 _record = msgspec.json.Decoder(Record).decode
 _text = msgspec.json.Decoder(str).decode
 
@@ -60,7 +59,7 @@ _records = msgspec.json.Decoder(list[Record]).decode
 class Issues:
     """What some issues carry: themselves, and the records of other streams that came with them."""
 
-    issues: list[Record | Raw] = field(default_factory=list)
+    issues: list[Item] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     comments: list[Record] = field(default_factory=list)
     links: dict[str, Record] = field(default_factory=dict)  # by id: a link shows at both of its ends
@@ -68,13 +67,11 @@ class Issues:
 
     def add(self, issues: Raw) -> None:
         """Raises msgspec.DecodeError if it is no list."""
-        for item in _items(issues):
-            try:
-                issue = _record(item)
-                issue_id, fields = _text(issue["id"]), _record(issue["fields"])
-            except (msgspec.DecodeError, KeyError):
-                self.issues.append(item)  # no issue: the columns say what is wrong with it
+        for issue in apart(issues):
+            if not isinstance(issue, dict) or not (named := _named(issue)):
+                self.issues.append(issue)  # no issue: the columns say what is wrong with it
                 continue
+            issue_id, fields = named
             self.ids.append(issue_id)
             values = {name: value for name, value in fields.items() if value != _NULL}  # sites have hundreds of fields
             if comments := values.pop("comment", None):
@@ -100,6 +97,13 @@ class Issues:
             ends = (here, _end(there)) if outward else (_end(there), here)
             link |= {"source": Raw(_encode(ends[0])), "target": Raw(_encode(ends[1]))}
             self.links[_text(link["id"])] = link
+
+
+def _named(issue: Record) -> tuple[str, Record] | None:
+    try:
+        return _text(issue["id"]), _record(issue["fields"])
+    except (msgspec.DecodeError, KeyError):
+        return None
 
 
 def comments_of(issue_id: str, comments: Iterable[Record]) -> list[Record]:
@@ -137,12 +141,7 @@ def _without(value: Any, names: frozenset[str]) -> Any:
     return {name: _without(each, _ADDRESS) for name, each in value.items() if name not in names}
 
 
-def written(records: Iterable[Record | Raw]) -> bytes:
-    """Records as the JSON array that a page of them would be."""
-    return _encode(list(records))
-
-
-def within(records: Raw | bytes, more: Mapping[str, Any]) -> bytes:
+def within(records: Raw | bytes, more: Mapping[str, Any]) -> list[Record]:
     """Records that stand inside of another one, with what that one says of them. Raises msgspec.DecodeError."""
     told = {name: Raw(_encode(value)) for name, value in more.items()}
-    return written({**record, **told} for record in _records(records))
+    return [{**record, **told} for record in _records(records)]

@@ -20,7 +20,7 @@ from requests import Response
 from connectors import rows
 from connectors.base import Batch, Cursor, Present, Reject
 from connectors.jira_asking import STREAMS, Asking, ahead
-from connectors.jira_parts import worklogs_of, written
+from connectors.jira_parts import worklogs_of
 
 ENTRIES = 1000  # entries of a page of the list, and of a request for entries
 _UNSEEN = timedelta(minutes=1)  # for so long the list does not tell of a change
@@ -89,7 +89,7 @@ class Worklogs(Asking):
             for chunk, reply in asked:
                 response = reply.result()
                 try:
-                    yield chunk, decoder.page(written(worklogs_of(response.content)))
+                    yield chunk, decoder.page(worklogs_of(response.content))
                 except msgspec.DecodeError:
                     raise self.surprise(response, "no list of worklogs") from None
 

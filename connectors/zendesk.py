@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
-from msgspec import Raw
 from requests import Response
 
+from connectors import rows
 from connectors.base import Batch, Cursor, Estimate, Finding, Read, SourceError, Stream, Unavailable
 from connectors.zendesk_asking import STREAMS, TOKENS_END, UNSETTLED, epoch, limits_of
 from connectors.zendesk_exports import LOOK_BACK
@@ -89,7 +89,7 @@ class Zendesk(History, Lists):
 
     def opened(self, stream: Stream, records: bytes) -> Batch:
         if stream.name == "tickets":
-            found, rejects = self.exported("tickets", Raw(records))
+            found, rejects = self.exported("tickets", rows.apart(records))
             return Batch({}, {"tickets": found["tickets"]}, rejects)
         page = self.decoders[stream.name].page(records)
         return Batch({}, {stream.name: page.table}, page.rejects)

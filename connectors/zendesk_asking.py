@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,7 +64,7 @@ class Asking(HttpConnector):
             log.warning("%s.", TOKENS_END)
         else:
             raise SourceError("Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET, both of the same OAuth client.")
-        self.gate = Gate(site, login, patience=patience, bucket=bucket, allowance=allowance)
+        self.gate = Gate(site, login, patience=patience, bucket=bucket, allowance=allowance, shape=self.shape)
         self.ends = not by_client
         self.since = choices.since
         self.without = choices.without
@@ -89,7 +89,11 @@ class Asking(HttpConnector):
                 ) from None
             raise
 
-    def page(self, name: str, records: Raw | bytes, response: Response) -> rows.Page:
+    def shape(self, path: str) -> msgspec.json.Decoder[Any]:  # noqa: ARG002
+        """What replies from a path hold, where their reader wants all of it."""
+        return rows.ANY
+
+    def page(self, name: str, records: Raw | bytes | Iterable[rows.Item], response: Response) -> rows.Page:
         try:
             return self.decoders[name].page(records)
         except msgspec.DecodeError:

@@ -9,7 +9,7 @@ changed, at least one; tickets, users and organizations one more, for the count.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from msgspec import Raw
 from requests import Response
 
-from connectors import zendesk_metrics
+from connectors import rows, zendesk_metrics
 from connectors.base import Batch, Count, Cursor, Read, Reject, Stream
 from connectors.zendesk_asking import STREAMS, Asking, epoch, from_epoch, iso
 
@@ -36,8 +36,11 @@ class _CursorExport(msgspec.Struct):
 
     end_of_stream: bool
     after_cursor: str | None = None
-    tickets: Raw = Raw()
-    users: Raw = Raw()
+    tickets: list[rows.Item] = []
+    users: list[rows.Item] = []
+
+
+_by_cursor = msgspec.json.Decoder(_CursorExport)
 
 
 class TimeExport(msgspec.Struct):
@@ -90,6 +93,9 @@ def reached(cursor: Cursor, export: TimeExport) -> Cursor:
 class Exports(Asking):
     """The streams that Zendesk exports record by record."""
 
+    def shape(self, path: str) -> msgspec.json.Decoder[Any]:
+        return _by_cursor if path.endswith("/cursor.json") else super().shape(path)
+
     def by_cursor(self, read: Read, cursor: Cursor) -> Iterator[Batch]:
         """Tickets with their metrics, or users. A read that is under way goes on by the vendor's cursor; the next one
         begins by time."""
@@ -100,10 +106,7 @@ class Exports(Asking):
             place = {"cursor": after} if after else {"start_time": start}
             response = self.get(STREAMS[kind].source, {**asked, **place})
             export = self.decoded(response, _CursorExport)
-            try:
-                found, rejects = self.exported(kind, getattr(export, kind))
-            except msgspec.DecodeError:
-                raise self.surprise(response, f"no list of {kind}") from None
+            found, rejects = self.exported(kind, getattr(export, kind))
             tables = {stream.name: found[stream.name] for stream in read.streams}
             if export.end_of_stream:
                 until = self.settled
@@ -115,8 +118,8 @@ class Exports(Asking):
             after = export.after_cursor
             yield Batch({"after": after}, tables, rejects)
 
-    def exported(self, kind: str, records: Raw) -> tuple[Mapping[str, pa.Table], tuple[Reject, ...]]:
-        """The rows by stream, and the rejects, of exported tickets or users. Raises msgspec.DecodeError if it is no list."""
+    def exported(self, kind: str, records: Sequence[rows.Item]) -> tuple[Mapping[str, pa.Table], tuple[Reject, ...]]:
+        """The rows by stream, and the rejects, of exported tickets or users."""
         page = self.decoders[kind].page(records)
         if kind == "users":
             return {"users": self._lately(page.table)}, page.rejects

@@ -22,10 +22,10 @@ from requests import Response
 from connectors import rows
 from connectors.base import Batch, Cursor, Present, Read, Reject, SourceError, Stream
 from connectors.html_text import plain
+from connectors.rows import Record
 from connectors.zendesk_asking import STREAMS, from_epoch, lacking
 from connectors.zendesk_exports import EVERY_TICKET, Exports, Tally, reached
 
-Record = dict[str, Raw]
 Page = dict[str, rows.Page]  # by stream
 
 _NULL = Raw(b"null")
@@ -143,7 +143,7 @@ class History(Exports):
             raise self.surprise(response, "no list of updates") from None
 
     def _rows(self, told: _Told, names: Iterable[str], response: Response) -> Page:
-        return {name: self.page(name, _encode(told.parts[name]), response) for name in names}
+        return {name: self.page(name, told.parts[name], response) for name in names}
 
     def _anew(self, told: _Told, response: Response) -> list[Page]:
         """The whole history of the tickets that must be read anew. Some may be gone by now."""

@@ -122,7 +122,7 @@ class Lists(Exports):
         reply = self.decoded(response, dict[str, Raw])
         of_it = {"schedule_id": Raw(_encode(schedule))}
         try:
-            records = _encode([record | of_it for record in _records.decode(reply.get("holidays", _NULL))])
+            records = [record | of_it for record in _records.decode(reply.get("holidays", _NULL))]
         except msgspec.DecodeError:
             raise self.surprise(response, "no list of holidays") from None
         return self.page("holidays", records, response)
@@ -191,7 +191,7 @@ class Lists(Exports):
             response = self.get(address, {"page[size]": 100, **place}, of=None if after else stream)
             reply = self.decoded(response, Links)
             try:
-                records = _encode([self._named(link) for link in _records.decode(reply.links)])
+                records = [self._named(link) for link in _records.decode(reply.links)]
             except msgspec.DecodeError:
                 raise self.surprise(response, "no list of links") from None
             yield self.page(stream.name, records, response)

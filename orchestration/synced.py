@@ -4,6 +4,7 @@ Here belongs how a read is run: its lock, its time bound, what is tried again, w
 how a vendor is asked (connectors) and how rows are written (warehouse).
 """
 
+import gc
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -56,6 +57,7 @@ class Tools(dg.ConfigurableResource[Any]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002, Dagster's
+        gc.freeze()  # what there is by now outlives the run: the collector need not go through it again and again
         with ExitStack() as self._stack:
             yield self
 

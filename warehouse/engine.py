@@ -28,6 +28,9 @@ from sqlalchemy.pool import NullPool
 
 Dialect = Literal["duckdb", "postgresql"]
 _SECRET = {"password", "sslpassword", "passfile", "service", "servicefile"}
+# For loads, of which several wait for their vendors side by side. Merging small row groups of wide rows would take three
+# times their memory, and each refresh does it for all tables at its own checkpoints.
+_FRUGAL = "set threads = 1; set max_vacuum_tasks = 0"
 MEMORY_LIMIT = "4GB"  # DuckDB's own default is 80 % of the machine, which the tools beside it need too
 
 
@@ -81,9 +84,7 @@ class Warehouse:
         with self.hold(purpose):
             if self.dialect == "duckdb":
                 with self._connect() as connection, connection.begin():
-                    # To merge small row groups of wide rows takes three times the memory of the load itself. Each refresh
-                    # does it for all, at its own checkpoints.
-                    driver(connection).execute("set max_vacuum_tasks = 0")
+                    driver(connection).execute(_FRUGAL)
                     bulk = _DuckDBBulk(driver(connection))
                     try:
                         yield bulk

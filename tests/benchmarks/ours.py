@@ -5,6 +5,7 @@ Here belongs our side of the benchmarks. Not here: what it is compared with.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from functools import partial
@@ -31,6 +32,7 @@ def raw_table(stream: Stream) -> schema.RawTable:
 
 
 def main(tool: str, name: str, url: str, home: str, options: str) -> None:
+    gc.freeze()  # as a run of a job begins
     connector: Any = getattr(import_module(f"connectors.{tool}"), tool.capitalize())(url, **json.loads(options))
     read = next(read for read in connector.reads if any(stream.name == name for stream in read.streams))
     tables = {stream.name: raw_table(stream) for stream in read.streams}
