@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.base import ARROW, Batch, Connector, Stream
-from orchestration.synced import raw_table
+from orchestration.declared import raw_table
 from warehouse import load, rejects
 from warehouse.engine import Warehouse
 from warehouse.rejects import Listed

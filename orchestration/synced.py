@@ -18,6 +18,7 @@ from pydantic import PrivateAttr
 from connectors.base import Batch, Connector, Read, SourceError, Stream, Unavailable
 from orchestration import checks, faults, progress, settings
 from orchestration.config import TOOLS, Config, Night, ToolSection
+from orchestration.declared import raw_table
 from orchestration.settings import Settings, SettingsError
 from warehouse import load, schema
 from warehouse.engine import Warehouse, WarehouseError
@@ -25,19 +26,6 @@ from warehouse.merge import TableReport
 
 TRIGGER = "fullpicture/trigger"
 SECONDS_BETWEEN_LOG_LINES = 15.0
-
-
-def raw_table(stream: Stream) -> schema.RawTable:
-    """What a connector declares of a stream, as the warehouse declares a table."""
-    return schema.RawTable(
-        schema=stream.tool,
-        name=stream.name,
-        description=stream.description,
-        columns=tuple(schema.Column(c.name, c.type, c.description) for c in stream.columns),
-        key=stream.key,
-        version=stream.version,
-        volatile=frozenset(c.name for c in stream.columns if c.volatile),
-    )
 
 
 def raw_tables(config: Config | None = None) -> list[schema.RawTable]:

@@ -24,8 +24,9 @@ from connectors.http import Limiter, Patience
 from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
 from orchestration import runs, settings
+from orchestration.declared import raw_table
 from orchestration.settings import Settings
-from orchestration.synced import raw_table, raw_tables
+from orchestration.synced import raw_tables
 from warehouse import gaps, identity, load, models, schema, settings_tables
 from warehouse.engine import Warehouse
 from warehouse.gaps import RuleReport

@@ -107,9 +107,11 @@ class Jira(Server):
         if wait and limit:
             headers = {**self._limits(limit.shown, 0, wait), "Retry-After": str(int(wait) + 1)}
             raise RefusedError(429, self.error(429), {**headers, "RateLimit-Reason": "jira-burst-based"})
-        return self._limits(limit.shown, limit.remaining) if limit else self._limits(self.burst_limit, self.burst_limit - 1)
+        if limit:
+            return self._limits(limit.shown, limit.remaining, limit.resets)
+        return self._limits(self.burst_limit, self.burst_limit - 1, 60)
 
-    def _limits(self, limit: int, left: int, seconds: float = 60) -> Mapping[str, str]:
+    def _limits(self, limit: int, left: int, seconds: float) -> Mapping[str, str]:
         reset = (self.world.now + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%MZ")
         return {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(left), "X-RateLimit-Reset": reset}
 

@@ -13,22 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from connectors.base import Stream
+from orchestration.declared import raw_table
 from warehouse import load, schema
 from warehouse.engine import Warehouse
-
-
-def raw_table(stream: Stream) -> schema.RawTable:
-    """As orchestration declares it, whose module would bring Dagster along."""
-    return schema.RawTable(
-        schema=stream.tool,
-        name=stream.name,
-        description=stream.description,
-        columns=tuple(schema.Column(column.name, column.type, column.description) for column in stream.columns),
-        key=stream.key,
-        version=stream.version,
-        volatile=frozenset(column.name for column in stream.columns if column.volatile),
-    )
 
 
 def main(tool: str, name: str, url: str, home: str, options: str) -> None:

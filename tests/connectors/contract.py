@@ -18,7 +18,7 @@ import pytest
 from connectors.base import Batch, Connector, Read
 from connectors.sandbox.serve import Running
 from connectors.sandbox.world import World
-from orchestration.synced import raw_table
+from orchestration.declared import raw_table
 from tests.night import Company, company
 from tests.truth.cases import Case, Key, Row
 from warehouse import load, schema
@@ -167,7 +167,12 @@ def every(
         "one",
         [
             pytest.param(
-                place, id=id_, marks=[pytest.mark.soak] * (place.database != "duckdb" and place.name not in on_postgresql)
+                place,
+                id=id_,
+                marks=[
+                    pytest.mark.xdist_group(f"{tool} {id_}"),
+                    *[pytest.mark.soak] * (place.database != "duckdb" and place.name not in on_postgresql),
+                ],
             )
             for id_, place in places.items()
         ],

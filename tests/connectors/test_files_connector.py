@@ -20,7 +20,7 @@ from landing import Landing
 from connectors import files as ours
 from connectors.base import Batch, Choices, Count, SourceError
 from connectors.files import Files, reads_of, snake
-from orchestration.synced import raw_table
+from orchestration.declared import raw_table
 from warehouse import load, schema
 from warehouse.engine import Warehouse
 from warehouse.load import LoadReport

@@ -167,7 +167,7 @@ def test_every_table_has_a_check_that_its_counts_reconcile(tiny: Company) -> Non
 
     checks = {key.name: key.asset_key for key in definitions().resolve_asset_graph().asset_check_keys}
     assert "counts_reconcile" in checks
-    run("sync")
+    tiny.sync()
     rows = ask("select tool, stream, reconciled from sync.counts")
     counted = {(tool, stream) for tool, stream, _ in rows}
     assert all(reconciled for _, _, reconciled in rows)
