@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, starmap
 
 import msgspec
 import pyarrow as pa
@@ -33,12 +33,14 @@ BODIES = 100  # issues of a bulk fetch
 _ENTRIES = 10_000  # entries of a page of changelogs
 _COMMENTS = 100  # comments of a page
 _ASKED_AHEAD = 6  # groups whose replies are under way: as many as come while rows are committed
+_MANY = 8  # issues of which one at least can be given, unless it is the asking that is wrong
 _OPENED_AHEAD = 1  # groups of which but a few replies are under way
 _LOOK_BACK = timedelta(days=1)  # how much further back a change of links to pages is looked for, to be sure
 # The column by which a stream's rows live and die with their issue.
 PARENTS = {"issue_links": "source_issue_id", "comments": "issue_id", "changelog": "issue_id", "remote_links": "issue_id"}
 
 
+_Replies = tuple[list[Response], dict[str, str]]  # pages of changelogs, and why those of some issues are not on them
 _Part = tuple[rows.Page, Sequence[str]]  # the rows of a stream, and the issues of which they are all that there is
 
 
@@ -78,12 +80,17 @@ class Whole:
     ids: frozenset[str]
     moved: frozenset[int]
 
+    @property
+    def lacking(self) -> frozenset[int]:
+        """Issues that were not given."""
+        return frozenset(issue_id for issue_id in self.group.ids if str(issue_id) not in self.ids)
+
 
 @dataclass
 class _Asked:
     group: Group
     bodies: list[Future[Response | None]]
-    changes: Future[list[Response]] | None
+    changes: Future[_Replies] | None
 
 
 @dataclass
@@ -94,6 +101,7 @@ class _Opened:
     issues: Issues
     histories: Histories
     parents: list[str]
+    unread: Mapping[str, str]  # issues whose changelogs could not be given, and why
     comments: dict[str, Future[list[Record] | None]] = field(default_factory=dict)
     links: dict[str, Future[bytes | None]] = field(default_factory=dict)
 
@@ -145,15 +153,21 @@ class Groups:
                 raise
             return None
 
-    def _changes(self, ids: Sequence[int]) -> list[Response]:
-        """All pages. If one of the issues, or all of them together, are refused, by halves: at last without that issue."""
+    def _changes(self, ids: Sequence[int]) -> _Replies:
+        """All pages. If one of the issues, or all of them together, are refused, by halves: at last without that issue. That
+        each one of many is refused is no matter of the issues."""
         try:
-            return self._all_changes(ids)
+            return self._all_changes(ids), {}
         except SourceError as error:
             if not answered(error, 400, 404, 413):
                 raise
+            if len(ids) == 1:
+                return [], {str(ids[0]): str(error)}
             half = len(ids) // 2
-            return [*self._changes(ids[:half]), *self._changes(ids[half:])] if half else []
+            (first, lacking), (second, more) = self._changes(ids[:half]), self._changes(ids[half:])
+            if not (first or second) and len(ids) >= _MANY:
+                raise
+            return [*first, *second], {**lacking, **more}
 
     def _all_changes(self, ids: Sequence[int]) -> list[Response]:
         """They go by time, so each page can hold entries of any of the issues."""
@@ -206,13 +220,14 @@ class Groups:
             if reply is not None:
                 self._add(reply, issues, alone=asked.group.alone)
         parents = issues.ids if self._fields else list(map(str, asked.group.ids))
-        for reply in asked.changes.result() if asked.changes else ():
+        replies, unread = asked.changes.result() if asked.changes else ([], {})
+        for reply in replies:
             changes = self._asking.decoded(reply, _Changes).issue_change_logs
             try:
                 histories.add(changes, frozenset(parents))
             except msgspec.DecodeError:
                 raise self._asking.surprise(reply, "no changelogs") from None
-        opened = _Opened(asked.group, issues, histories, parents)
+        opened = _Opened(asked.group, issues, histories, parents, unread)
         if "comments" in self._names:
             opened.comments = {issue_id: self._pool.submit(self._comments, issue_id) for issue_id in issues.cut}
         if "remote_links" in self._names:
@@ -231,7 +246,7 @@ class Groups:
         """Issues whose links to pages may have changed since they were last read, as far as the changelog tells."""
         since = opened.group.since
         if since is None:
-            return opened.parents
+            return self._told_of(opened)
         return [issue_id for issue_id, at in opened.histories.linked.items() if at >= since - _LOOK_BACK]
 
     def _whole(self, opened: _Opened) -> Whole:
@@ -239,14 +254,14 @@ class Groups:
             "issues": lambda _: (self._page("issues", opened.issues.issues), opened.parents),
             "issue_links": lambda _: (self._page("issue_links", opened.issues.links.values()), opened.parents),
             "comments": self._all_comments,
-            "changelog": lambda _: (self._history(opened), opened.parents),
+            "changelog": lambda _: (self._history(opened), self._told_of(opened)),
             "remote_links": self._all_links,
         }
         parts = {name: ways[name](opened) for name in self._names}
         return Whole(
             opened.group,
             {name: page.table for name, (page, _) in parts.items()},
-            tuple(reject for page, _ in parts.values() for reject in page.rejects),
+            (*chain(*(page.rejects for page, _ in parts.values())), *starmap(_untold, opened.unread.items())),
             {name: _all_of(name, page.table, parents) for name, (page, parents) in parts.items() if name in PARENTS},
             frozenset(opened.parents),
             self._moved(opened),
@@ -263,6 +278,10 @@ class Groups:
         links = (remote_links_of(issue_id, reply) for issue_id, reply in replies.items() if reply)
         return self._page("remote_links", chain(*links)), known
 
+    def _told_of(self, opened: _Opened) -> Sequence[str]:
+        """Issues of which the changelog came, be it empty."""
+        return [issue_id for issue_id in opened.parents if issue_id not in opened.unread]
+
     def _history(self, opened: _Opened) -> rows.Page:
         return opened.histories.page(self._decoders["changelog"], self._asking.without("changelog"))
 
@@ -273,6 +292,11 @@ class Groups:
         """Issues that have a new key since they were last read: others show it, and are not changed by it."""
         since = opened.group.since
         return frozenset(int(issue_id) for issue_id, at in opened.histories.moved.items() if since and at >= since)
+
+
+def _untold(issue_id: str, why: str) -> Reject:
+    """Listed with its issue, so that it leaves the list when that is read well."""
+    return Reject("issues", issue_id, "changelog", f"changelog could not be fetched: {why}", f'"{issue_id}"')
 
 
 def _all_of(name: str, table: pa.Table, parents: Sequence[str]) -> Present:

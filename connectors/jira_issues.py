@@ -60,27 +60,30 @@ class IssuesReader(Fields):
     swept: Swept | None = None  # by the last read that came to its end
 
     def issues(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
-        """Killed in the middle, it goes on at the page of the search and after the id that were last done."""
+        """Killed in the middle, it goes on at the page of the search and, of a first read, after the id that were last done."""
         cursor = cursor or {}
         zone, fields = self.ask_zone(), self.resolved(cursor.get("fields", {}))
         until = on_the_minute(self.gate.clock - _MARGIN, zone)
-        moved = set(cursor.get("moved", ()))
+        moved, lacking = set(cursor.get("moved", ())), set(cursor.get("lacking", ()))
         ids: list[int] = []
         with self.side_by_side() as pool:
             groups = Groups(self, pool, read, fields)
             for window, after in windows(cursor if "until" in cursor else None, until, _LOOK_BACK):
                 place = _Place(window, cursor.get("page") if after else None, after)
-                yield _nothing(read, place.cursor(fields, moved))
+                yield _nothing(read, place.cursor(fields, moved, lacking))
                 for whole in groups.read(self._changed(pool, place, ids)):
                     moved |= whole.moved
+                    lacking |= whole.lacking
                     place = _Place(window, whole.group.page, str(whole.group.ids[-1]))
-                    yield _batch(place.cursor(fields, moved), whole)
+                    yield _batch(place.cursor(fields, moved, lacking), whole)
             for whole in groups.read(_grouped(self._children(pool, moved))):
-                yield _batch(place.cursor(fields, moved), whole)
+                yield _batch(place.cursor(fields, moved, lacking), whole)
+            for whole in groups.read(_grouped(sorted(lacking), alone=True)):
+                yield _batch(place.cursor(fields, moved, lacking), whole)
             if "until" in cursor:  # else the search for what is to be read has just named all that there is
                 ids = [issue_id for _, page in self._pages(pool, self.everything(window.until)) for issue_id in page]
         self.swept = Swept({**window.done(), **_kept(fields)}, ids, window.until)
-        yield self._last(read, self.swept)
+        yield self._last(read, self.swept, _unread(groups))
 
     def mended(self, read: Read, swept: Swept, missing: Iterable[str]) -> Iterator[Batch]:
         """Issues that the search names and the table lacks: they became visible without a change, were indexed late, or
@@ -90,13 +93,12 @@ class IssuesReader(Fields):
             groups = Groups(self, pool, read, self.resolved(swept.cursor.get("fields", {})))
             lacking: list[int] = []
             for whole in groups.read(_grouped(sorted(map(int, missing)))):
-                lacking += [issue_id for issue_id in whole.group.ids if str(issue_id) not in whole.ids]
+                lacking += sorted(whole.lacking)
                 yield _batch(swept.cursor, whole)
             for whole in groups.read(_grouped(lacking, alone=True)):
                 yield _batch(swept.cursor, whole)
         left = [issue_id for issue_id in swept.ids if issue_id not in groups.gone]
-        rejects = tuple(_unread(issue_id, why) for issue_id, why in sorted(groups.refused.items()))
-        yield self._last(read, Swept(swept.cursor, left, swept.until), rejects)
+        yield self._last(read, Swept(swept.cursor, left, swept.until), _unread(groups))
 
     def ask_zone(self) -> ZoneInfo:
         """The asking user's time zone, in which JQL reads its dates. The reply tells the vendor's time as well."""
@@ -119,7 +121,10 @@ class IssuesReader(Fields):
             jql = f"updated >= {since} AND updated < {until} ORDER BY created ASC"
         for token, page in self._pages(pool, jql, place.page):
             ids += page
-            left = page if after is None or token != place.page else [each for each in page if each > int(after)]
+            # What has changed again left the window, and others moved up to its page: only of a page that keeps its issues
+            # is it known which are done.
+            done = int(after) if after and token == place.page and window.since is None else 0
+            left = [each for each in page if each > done]
             yield from _grouped(left, page=token, since=window.since)
 
     def everything(self, until: datetime) -> str:
@@ -187,13 +192,15 @@ class _Place:
     page: str | None = None
     after: str | None = None
 
-    def cursor(self, fields: Resolved, moved: Iterable[int]) -> Cursor:
-        return {**self.window.reached(self.after), **({"page": self.page} if self.page else {}), **_kept(fields, moved)}
+    def cursor(self, fields: Resolved, moved: Iterable[int], lacking: Iterable[int]) -> Cursor:
+        page = {"page": self.page} if self.page else {}
+        return {**self.window.reached(self.after), **page, **_kept(fields, moved, lacking)}
 
 
-def _kept(fields: Resolved, moved: Iterable[int] = ()) -> Mapping[str, Any]:
-    """What the next read must know beside its place: fields by the names that they had, and whose children are due."""
-    kept = {"fields": dict(fields.names), "moved": sorted(moved)}
+def _kept(fields: Resolved, moved: Iterable[int] = (), lacking: Iterable[int] = ()) -> Mapping[str, Any]:
+    """What the next read must know beside its place: fields by the names that they had, whose children are due, and what
+    was not given in bulk."""
+    kept = {"fields": dict(fields.names), "moved": sorted(moved), "lacking": sorted(lacking)}
     return {name: value for name, value in kept.items() if value}
 
 
@@ -211,8 +218,12 @@ def _batch(cursor: Cursor, whole: Whole) -> Batch:
     return Batch(cursor, whole.rows, whole.rejects, whole.present)
 
 
-def _unread(issue_id: int, why: str) -> Reject:
-    return Reject("issues", str(issue_id), None, f"the record could not be fetched: {why}", f'"{issue_id}"')
+def _unread(groups: Groups) -> tuple[Reject, ...]:
+    """Issues that could not even be given alone."""
+    said = "the record could not be fetched: {}"
+    return tuple(
+        Reject("issues", str(each), None, said.format(why), f'"{each}"') for each, why in sorted(groups.refused.items())
+    )
 
 
 def on_the_minute(moment: datetime, zone: ZoneInfo) -> datetime:
