@@ -107,6 +107,9 @@ class Grant(Login):
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
+    def stop_at(self, deadline: float) -> None:
+        self._gate.deadline = deadline
+
     def renew(self, request: PreparedRequest) -> bool:
         with self._lock:
             if request.headers["Authorization"] == f"Bearer {self._token}":  # else another thread has renewed it

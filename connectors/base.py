@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
@@ -200,6 +200,11 @@ class Connector(ABC):
     @abstractmethod
     def requests(self) -> int:
         """HTTP requests sent so far, token grants included."""
+
+    @property
+    def clock(self) -> datetime:
+        """The tool's own time (UTC), as of its last reply."""
+        return datetime.now(UTC)
 
     def stop_at(self, deadline: float) -> None:  # noqa: B027  (nothing to do for who never waits)
         """After this moment (time.monotonic) nothing is asked any more: what is under way ends in a SourceError."""

@@ -22,6 +22,7 @@ import msgspec
 from requests import PreparedRequest, RequestException, Response, Session, exceptions
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
 
 from connectors.base import Connector, Finding, SourceError
 from connectors.rows import ANY, cleaned
@@ -71,12 +72,13 @@ class Site:
 @dataclass(frozen=True)
 class Patience:
     """How long to go on trying: tries of one request, seconds before the second one (doubled each time, with jitter),
-    the longest wait that a vendor may ask for, and seconds without a piece of the reply."""
+    the longest wait that a vendor may ask for, seconds without a piece of the reply, and for the whole of it."""
 
     tries: int = 6
     first_wait: float = 1.0
     longest_wait: float = 300.0
     reply: float = 120.0
+    whole: float = 900.0
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,9 @@ class Login(AuthBase):
     def secrets(self) -> tuple[str, ...]:
         return ()
 
+    def stop_at(self, deadline: float) -> None:
+        """After this moment (time.monotonic) nothing is asked for it any more."""
+
     def renew(self, request: PreparedRequest) -> bool:  # noqa: ARG002
         """After `request` was refused: True if it is worth sending again with a new token."""
         return False
@@ -185,6 +190,11 @@ class Limiter:
             with self._turn:
                 self._under_way -= 1
                 self._turn.notify()
+
+    @property
+    def held(self) -> float:
+        """Seconds until anybody may ask again."""
+        return self._free_at - time.monotonic()
 
     def hold(self, seconds: float) -> None:
         with self._turn:
@@ -263,6 +273,10 @@ class Gate(HTTPAdapter):
         """The vendor's time (UTC) as of its last reply, which bounds what a read can have seen."""
         return self._clock or datetime.now(UTC)
 
+    def stop_at(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.login.stop_at(deadline)
+
     def session(self) -> Session:
         session = Session()
         session.headers["User-Agent"] = "fullpicture"
@@ -284,6 +298,11 @@ class Gate(HTTPAdapter):
         limiter = Limiter.of(self.site.host, self._bucket(path))
         tries, renewed = 0, False
         while True:
+            if (held := limiter.held) > self.patience.longest_wait:
+                raise SourceError(
+                    f"{self.site.tool} has no requests left and asks to wait {held:.0f} s; trying again later can help.",
+                    transient=True,
+                )
             try:
                 with limiter.turn(self.deadline):
                     self._may_ask()
@@ -348,11 +367,9 @@ class Gate(HTTPAdapter):
                 self._used = (self._used[0] + 1, self._used[1])  # until the reply tells
         try:
             response = super().send(request, *args, **options)
-            body = _body(response)
+            body = self._body(response)
         except RequestException as error:
-            stalled = "Read timed out" in str(error)  # in the middle of a reply requests calls it a lost connection
-            cause = exceptions.ReadTimeout() if stalled else error
-            raise self._fault(*next(fault for kind, fault in _NETWORK if isinstance(cause, kind))) from None
+            raise self._fault(*next(fault for kind, fault in _NETWORK if isinstance(error, kind))) from None
         if len(body) > LARGEST:
             raise self._fault("too large", "a reply")
         self._clock = _moment(response.headers.get("Date")) or self._clock
@@ -374,6 +391,30 @@ class Gate(HTTPAdapter):
         found = self._decoded.pop(response, None)
         return found if type(found) is shape else msgspec.json.decode(response.content, type=shape)
 
+    def _body(self, response: Response) -> bytes:
+        """The whole body, or a little more than the largest that is taken. Also who sends a little now and then must come to
+        an end."""
+        end = min(self.deadline, time.monotonic() + self.patience.whole)
+        pieces, size = [], 0
+        try:
+            while piece := response.raw.read1(1 << 20, decode_content=True):
+                pieces.append(piece)
+                size += len(piece)
+                if size > LARGEST:
+                    response.close()
+                    break
+                if time.monotonic() > end:
+                    response.close()
+                    raise exceptions.ReadTimeout
+        except ReadTimeoutError:
+            raise exceptions.ReadTimeout from None
+        except DecodeError as error:
+            raise exceptions.ContentDecodingError(error) from None
+        except HTTPError as error:
+            raise exceptions.ChunkedEncodingError(error) from None
+        response.raw.release_conn()
+        return b"".join(pieces)
+
     def _fault(self, name: str, what: str) -> _Fault:
         return _Fault(self._verdicts[name], what)
 
@@ -385,7 +426,7 @@ class Gate(HTTPAdapter):
         return _Fault(verdict, str(status), said, _seconds(response.headers.get("Retry-After"), self.clock))
 
     def _wait(self, fault: _Fault, tries: int) -> float:
-        if fault.wait is not None:
+        if fault.wait:  # a zero says no more than that it may be tried
             return fault.wait
         backed_off = min(self.patience.first_wait * 2.0 ** (tries - 1), self.patience.longest_wait)
         return backed_off * random.uniform(0.5, 1.0)  # noqa: S311  (no secret)
@@ -417,8 +458,12 @@ class HttpConnector(Connector):
     def requests(self) -> int:
         return self.gate.requests
 
+    @property
+    def clock(self) -> datetime:
+        return self.gate.clock
+
     def stop_at(self, deadline: float) -> None:
-        self.gate.deadline = deadline
+        self.gate.stop_at(deadline)
 
     def decoded(self, response: Response, shape: type[T]) -> T:
         """The reply as the vendor describes it, or an error that says that it is not."""
@@ -453,18 +498,6 @@ _NETWORK: tuple[tuple[type[RequestException], tuple[str, str]], ...] = (
 _CODES = tuple(
     code for code in VERDICTS if isinstance(code, str) and code.isupper()
 )  # a vendor's own code says more than the status
-
-
-def _body(response: Response) -> bytes:
-    """The whole body, or a little more than the largest that is taken."""
-    pieces, size = [], 0
-    for piece in response.iter_content(1 << 20):
-        pieces.append(piece)
-        size += len(piece)
-        if size > LARGEST:
-            response.close()
-            break
-    return b"".join(pieces)
 
 
 def _words(body: bytes) -> str:

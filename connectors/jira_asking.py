@@ -125,24 +125,27 @@ class Asking(HttpConnector):
             raise self.surprise(response, f"no list of {decoder.stream.name}") from None
 
     def by_place(self, ask: Callable[[int], Placed[T]]) -> list[T]:
-        """All pages of a list that is paged by place; `ask` gets the place of a page's first record. Where records came or
-        went meanwhile and moved the others, everything is asked once more, until it adds up or is the same again."""
+        """All pages of a list that is paged by place; `ask` gets the place of a page's first record, which is the last one of
+        the page before. Where that is another one by then, or the numbers differ, records went meanwhile and moved those
+        behind them: everything is asked once more, until it adds up or is the same again."""
         seen: set[Any] | None = None
         for _ in range(_ROUNDS):
             before, seen = seen, set()
             pages: list[T] = []
             totals: set[int | None] = set()
-            ended, start = False, 0
+            ended, moved, start = False, False, 0
             while not ended:
                 page = ask(start)
+                moved |= bool(pages) and seen.isdisjoint(page.ids)
                 pages.append(page.content)
-                seen |= page.ids
                 totals.add(page.total)
-                start += len(page.ids)
-                ended = start >= page.total if page.is_last is None and page.total is not None else bool(page.is_last)
-                if not ended and not page.ids:
-                    raise self.surprise(page.response, "a page with nothing on it that is not the last one")
-            if totals in ({None}, {len(seen)}) or seen == before:
+                reached = start + len(page.ids)
+                ended = reached >= page.total if page.is_last is None and page.total is not None else bool(page.is_last)
+                if not ended and page.ids <= seen:
+                    raise self.surprise(page.response, "a page with nothing new on it that is not the last one")
+                seen |= page.ids
+                start = reached - 1
+            if (not moved and totals in ({None}, {len(seen)})) or seen == before:
                 return pages
         raise self.surprise(page.response, "its records come and go while they are read")
 

@@ -19,13 +19,14 @@ import pyarrow as pa
 from msgspec import Raw
 
 from connectors import rows
-from connectors.base import Batch, Count, Cursor, Present, Read, SourceError, Span, Stream, Unavailable
+from connectors.base import Batch, Count, Cursor, Present, Read, Reject, SourceError, Span, Stream, Unavailable
 from connectors.zendesk_asking import STREAMS, epoch, from_epoch, lacking, living
 from connectors.zendesk_exports import Exports
 
 log = logging.getLogger(__name__)
 
 RATED_WITHIN = timedelta(days=30)  # a customer who was asked may still answer, or think better of it
+_ROUNDS = 3  # in which a list may not keep still
 _NULL = Raw(b"null")
 _records = msgspec.json.Decoder(list[dict[str, Raw]])
 _encode = msgspec.json.Encoder().encode
@@ -37,6 +38,13 @@ class _Listing(msgspec.Struct):
     meta: dict[str, Any] = {}
     links: Any = None
     next_page: str | None = None
+    count: int | None = None
+
+    @property
+    def following(self) -> str | None:
+        if self.meta.get("has_more") and isinstance(self.links, dict):
+            return self.links.get("next")
+        return self.next_page
 
 
 class Links(msgspec.Struct):
@@ -141,19 +149,36 @@ class Lists(Exports):
         yield Batch(cursor, present={stream.name: _present(stream, known)}, covered_until=until)
 
     def _pages(self, stream: Stream, address: str, parameters: Mapping[str, Any] | None = None) -> Iterator[rows.Page]:
+        """By cursor as they come. By number together, and once more where they do not add up: what goes from one page moves
+        what is on the next ones."""
+        for _ in range(_ROUNDS):
+            numbered: list[rows.Page] = []
+            counts: set[int | None] = set()
+            for page, listing in self._turned(stream, address, parameters):
+                if listing.meta or not (listing.next_page or numbered):
+                    yield page
+                else:
+                    numbered.append(page)
+                    counts.add(listing.count)
+            if counts <= {None, sum(page.table.num_rows + len(_nameless(page)) for page in numbered)}:
+                break
+            log.info("Zendesk: records of %s went while they were listed", stream.name)
+        yield from numbered
+
+    def _turned(
+        self, stream: Stream, address: str, parameters: Mapping[str, Any] | None
+    ) -> Iterator[tuple[rows.Page, _Listing]]:
         of: Stream | None = stream
         while True:
             response = self.get(address, parameters, of=of)
             listing = self.decoded(response, _Listing)
             reply = self.decoded(response, dict[str, Raw])
-            yield self.page(stream.name, reply.get(stream.name, _NULL), response)
-            more = listing.meta.get("has_more") and isinstance(listing.links, dict)
-            following = listing.links.get("next") if more else listing.next_page
-            if not following:
+            yield self.page(stream.name, reply.get(stream.name, _NULL), response), listing
+            if not listing.following:
                 return
-            if following == address:
+            if listing.following == address:
                 raise self.surprise(response, "the list does not move on")
-            address, parameters, of = following, None, None
+            address, parameters, of = listing.following, None, None
 
     def _links(self, stream: Stream) -> Iterator[rows.Page]:
         """Of both integrations. An account rarely has both: what it lacks is left out, unless it lacks all."""
@@ -169,8 +194,9 @@ class Lists(Exports):
                 log.warning("%s", missing)
 
     def _first_links(self, stream: Stream) -> Iterator[rows.Page]:
-        """By rising id."""
+        """By rising id, up to as many as there were at any time: one that has gone does not stand for one that is to come."""
         seen: set[str] = set()
+        most = 0
         while True:
             place = {"since_id": max(map(int, seen))} if seen else {}
             response = self.get(stream.source, place, of=None if seen else stream)
@@ -178,8 +204,9 @@ class Lists(Exports):
             page = self.page(stream.name, reply.links, response)
             found = set(page.table["id"].to_pylist()) - seen
             seen |= found
+            most = max(most, reply.total or 0)
             yield page
-            if not found or (reply.total is not None and len(seen) >= reply.total):
+            if not found or len(seen) >= most > 0:
                 return
 
     def _newer_links(self, stream: Stream) -> Iterator[rows.Page]:
@@ -205,6 +232,10 @@ class Lists(Exports):
         ids = (msgspec.json.decode(link.get(name, _NULL)) for name in ("ticket_id", "issue_id"))
         named = "/".join(map(str, (self.jira_integration, *ids)))
         return {**link, "id": Raw(_encode(named)), "integration": Raw(_encode(self.jira_integration))}
+
+
+def _nameless(page: rows.Page) -> list[Reject]:
+    return [reject for reject in page.rejects if reject.record_id is None]
 
 
 def _present(stream: Stream, tables: list[pa.Table]) -> Present:

@@ -154,7 +154,8 @@ def _attempt(context: dg.AssetExecutionContext, tools: Tools, tool: str, read: R
         return _Ran(_load(context, tools, connector, read), connector.requests - before)
     except Unavailable as missing:
         requests = connector.requests - before if connector else 0
-        _record(tools, context, tool, read, started, missing, requests, status="unavailable")
+        until = connector.clock if connector else None
+        _record(tools, context, tool, read, started, missing, requests, status="unavailable", covered_until=until)
         context.log.warning(str(missing))
         report = load.LoadReport(tables={stream.name: TableReport() for stream in read.streams})
         return _Ran(report, requests, str(missing))
@@ -223,6 +224,7 @@ def _record(
     requests: int,
     *,
     status: str = "failed",
+    covered_until: datetime | None = None,
 ) -> None:
     try:
         load.record_end(
@@ -234,6 +236,7 @@ def _record(
             error=faults.line(error),
             requests=requests,
             status=status,
+            covered_until=covered_until,
         )
     except Exception as second:  # the first error is the one to show
         context.log.warning(f"The end could not be recorded in sync.runs: {faults.line(second)}")

@@ -93,8 +93,10 @@ class Company:
                         doubted=cursor is not None,
                     )
                 except SourceError as error:
-                    status = "unavailable" if isinstance(error, Unavailable) else "failed"
-                    load.record_end(self.warehouse, **named, started_at=started, error=str(error), status=status)
+                    ended: dict[str, Any] = {"status": "failed"}
+                    if isinstance(error, Unavailable):
+                        ended = {"status": "unavailable", "covered_until": connector.clock}
+                    load.record_end(self.warehouse, **named, started_at=started, error=str(error), **ended)
                     continue
                 reports |= {f"{tool}.{stream}": table for stream, table in report.tables.items()}
         return reports

@@ -319,9 +319,10 @@ def record_end(
     error: str,
     status: str = "failed",
     requests: int = 0,
+    covered_until: datetime | None = None,
 ) -> None:
     """Keeps the record of a run that ended otherwise than well, with the counts of what it had committed, which stays.
-    `status`: failed, or unavailable for what this account of the tool does not have."""
+    `status`: failed, or unavailable for what this account of the tool does not have, as of `covered_until` by its clock."""
     key = [run_id, tool, read]
     now = moment(datetime.now(UTC))
     with warehouse.loading(f"record the end of {tool}/{read}") as bulk:
@@ -333,7 +334,8 @@ def record_end(
                 key,
             )
         bulk.execute(
-            f"update sync.runs set status = $5, ended_at = {now}, error = $4, requests = {int(requests)} "
+            f"update sync.runs set status = $5, ended_at = {now}, error = $4, requests = {int(requests)}"
+            f"{f', covered_until = {moment(covered_until)}' if covered_until else ''} "
             "where run_id = $1 and tool = $2 and read = $3",
             [*key, error, status],
         )

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -20,6 +21,7 @@ class Vendor(ThreadingHTTPServer):
     daemon_threads = True
     delay = 0.0
     bears: int | None = None  # requests at once; more are refused
+    drips = 0.0  # seconds before each of many blanks that come before the reply
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
@@ -54,9 +56,14 @@ class Answer(BaseHTTPRequestHandler):
         self.send_response(429 if too_many else status)
         for name, value in ({"Retry-After": "0"} if too_many else headers).items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        blanks = 100 if vendor.drips else 0
+        self.send_header("Content-Length", str(blanks + len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with suppress(OSError):  # given up
+            for _ in range(blanks):
+                time.sleep(vendor.drips)
+                self.wfile.write(b" ")
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -74,8 +81,8 @@ def vendor() -> Iterator[Vendor]:
 
 
 def gate(vendor: Vendor, **options: object) -> Gate:
-    patience = Patience(tries=5, first_wait=0.01, longest_wait=5, reply=1)
-    return Gate(Site("Vendor", vendor.url, "VENDOR_URL", "VENDOR_TOKEN"), patience=patience, **options)  # type: ignore[arg-type]
+    chosen = {"patience": Patience(tries=5, first_wait=0.01, longest_wait=5, reply=1), **options}
+    return Gate(Site("Vendor", vendor.url, "VENDOR_URL", "VENDOR_TOKEN"), **chosen)  # type: ignore[arg-type]
 
 
 def left(_: str, headers: Mapping[str, str]) -> Allowance | None:
@@ -139,7 +146,7 @@ def test_a_vendor_that_says_nothing_between_is_counted_for(vendor: Vendor) -> No
 
 
 def test_after_the_deadline_nothing_is_asked_and_no_wait_outlasts_it(vendor: Vendor) -> None:
-    vendor.plan = [(200, {"X-Left": "0", "X-Resets": "60"})]
+    vendor.plan = [(200, {"X-Left": "0", "X-Resets": "4"})]
     asking = gate(vendor, allowance=left)
     session = asking.session()
     session.get(vendor.url)
@@ -149,6 +156,28 @@ def test_after_the_deadline_nothing_is_asked_and_no_wait_outlasts_it(vendor: Ven
         session.get(vendor.url)
     assert 0.3 <= time.monotonic() - began < 1
     assert len(vendor.came) == 1
+
+
+def test_a_wait_that_the_limits_tell_is_bounded_as_one_that_is_asked_for(vendor: Vendor) -> None:
+    vendor.plan = [(200, {"X-Left": "0", "X-Resets": "86400"})]
+    session = gate(vendor, allowance=left).session()
+    session.get(vendor.url)
+    began = time.monotonic()
+    with pytest.raises(SourceError, match="asks to wait 86400 s"):
+        session.get(vendor.url)
+    assert time.monotonic() - began < 1
+    assert len(vendor.came) == 1
+
+
+@pytest.mark.parametrize("bound", ["the reply's", "the read's"])
+def test_a_reply_that_comes_a_byte_now_and_then_is_given_up(vendor: Vendor, bound: str) -> None:
+    vendor.drips = 0.05
+    asking = gate(vendor, patience=Patience(tries=1, reply=2, whole=0.3 if bound == "the reply's" else 60))
+    began = time.monotonic()
+    asking.stop_at(began + (60 if bound == "the reply's" else 0.3))
+    with pytest.raises(SourceError, match="no reply in time"):
+        asking.session().get(vendor.url)
+    assert time.monotonic() - began < 1
 
 
 def test_a_host_that_could_not_be_reached_is_tried_once_from_then_on(vendor: Vendor) -> None:
