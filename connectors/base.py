@@ -135,12 +135,14 @@ class Present:
 @dataclass(frozen=True)
 class Count:
     """The vendor's own count of living records. With `column` (a timestamp, a date or an integer) of those whose value
-    is at or after `since` and before `before`: what came to be meanwhile must not look like a difference."""
+    is at or after `since` and before `before`: what came to be meanwhile must not look like a difference. With `late`, as
+    many more may be counted as the table knows to be deleted since: the vendor's index follows behind."""
 
     rows: int
     column: str | None = None
     before: Any = None
     since: Any = None
+    late: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,14 @@ class _Counted(msgspec.Struct):
     count: int
 
 
+class _Permission(msgspec.Struct, rename="camel"):
+    have_permission: bool
+
+
+class _Permissions(msgspec.Struct):
+    permissions: dict[str, _Permission] = {}
+
+
 class _Totalled(msgspec.Struct):
     total: int
 
@@ -104,8 +112,8 @@ class Jira(IssuesReader, Worklogs, Lists):
         reply = self.get("mypermissions", {"permissions": "BROWSE_PROJECTS"})
         if limit := reply.headers.get("X-RateLimit-Limit"):
             limits.append(f"each endpoint {limit} requests, {reply.headers.get('X-RateLimit-Remaining')} left of this one's")
-        permission = msgspec.json.decode(reply.content)["permissions"]["BROWSE_PROJECTS"]
-        if not permission["havePermission"]:
+        found = self.decoded(reply, _Permissions).permissions.get("BROWSE_PROJECTS")
+        if found is None or not found.have_permission:
             raise SourceError(f"The user of {self.gate.site.login} lacks the permission to browse projects. Grant it.")
         return "can be read"
 

@@ -85,6 +85,12 @@ class Tally:
         return Count(alive, self.column, since=self.since)
 
 
+def _last_of_each(records: Sequence[rows.Item]) -> list[rows.Item]:
+    """An export lists by time, so that what stands on one page twice is newest the last time."""
+    named = {bytes(each["id"]): each for each in records if isinstance(each, dict) and "id" in each}
+    return [*named.values(), *(each for each in records if not isinstance(each, dict) or "id" not in each)]
+
+
 def reached(cursor: Cursor, export: TimeExport) -> Cursor:
     """The cursor behind a page. What is only read again moves nothing back."""
     return {"end_time": max(cursor.get("end_time", 0), export.end_time or 0)}
@@ -120,6 +126,7 @@ class Exports(Asking):
 
     def exported(self, kind: str, records: Sequence[rows.Item]) -> tuple[Mapping[str, pa.Table], tuple[Reject, ...]]:
         """The rows by stream, and the rejects, of exported tickets or users."""
+        records = _last_of_each(records)
         page = self.decoders[kind].page(records)
         if kind == "users":
             return {"users": self._lately(page.table)}, page.rejects
@@ -199,7 +206,9 @@ class Exports(Asking):
         column = {"ticket_metrics": "ticket_created_at"}
         before = (self.gate.clock - _INDEXED).replace(microsecond=0)
         found = self.found(read.name.removesuffix("s"), before)
-        return {stream.name: Count(found, column.get(stream.name, "created_at"), before) for stream in read.streams}
+        return {
+            stream.name: Count(found, column.get(stream.name, "created_at"), before, late=before) for stream in read.streams
+        }
 
     def found(self, kind: str, before: datetime | None = None) -> int:
         """How many tickets, users or organizations there are that the settings want."""

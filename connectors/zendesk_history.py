@@ -56,11 +56,12 @@ class _Audits(msgspec.Struct):
 
 @dataclass
 class _Told:
-    """What updates tell: their parts by stream, tickets that are gone, and such as must be read anew."""
+    """What updates tell: their parts by stream, whose they are, tickets that are gone, and such as must be read anew."""
 
     parts: dict[str, list[Record]] = field(default_factory=lambda: {"ticket_events": [], "comments": []})
     gone: set[int] = field(default_factory=set)
     anew: set[int] = field(default_factory=set)
+    tickets: set[int] = field(default_factory=set)
     rejects: list[Reject] = field(default_factory=list)
 
     def add(self, updates: Raw) -> _Told:
@@ -79,6 +80,8 @@ class _Told:
 
     def _add(self, update: Record, parts: list[Record]) -> None:
         rest = {name: value for name, value in update.items() if name not in _OF_AN_UPDATE}
+        if isinstance(ticket := _decode(update.get("ticket_id", _NULL)), int):
+            self.tickets.add(ticket)
         for part in parts:
             kind = part.pop("event_type" if "event_type" in part else "type", _NULL)
             part |= {"ticket_id": update.get("ticket_id", _NULL), "audit_id": update.get("id", _NULL)}
@@ -98,6 +101,8 @@ class _Told:
 
     def _heed(self, part: Record) -> None:
         ticket = _decode(part["ticket_id"])
+        if ticket not in self.tickets:
+            return  # it is none, as the columns will say
         status = part.get("field_name") == _STATUS
         if status and part["value"] == _DELETED:
             self.gone.add(ticket)
@@ -120,6 +125,7 @@ class History(Exports):
         asked = {"include": "comment_events", **EVERY_TICKET}
         for response, export, over in self.by_time(read.streams[0], start, asked):
             told = self._told(export.ticket_events, response)
+            told.gone |= gone & told.tickets - told.anew  # what still comes of a ticket went with it
             anew = self._anew(told, response)
             pages = self._rows(told, names, response)
             tables = {name: pa.concat_tables([each[name].table for each in (pages, *anew)]) for name in names}

@@ -20,6 +20,7 @@ from connectors.sandbox import jira as stand_in
 from connectors.sandbox import jira_site
 from connectors.sandbox.serve import Running
 from connectors.sandbox.server import RateLimit
+from tests.truth.raw_jira import CASES
 
 Connect = Callable[..., Connector]
 
@@ -222,6 +223,28 @@ def test_an_oauth_app_reads_the_site_behind_the_gateway(running: Running) -> Non
     assert all(entry.target.startswith(stand_in.GATEWAY) for entry in running.jira.log)
     assert all(finding.ok for finding in connector.check())
     assert "API token" not in next(connector.check()).message
+
+
+def test_a_list_of_which_one_goes_and_another_comes_while_it_is_read_is_read_again(running: Running, connect: Connect) -> None:
+    make = CASES["priorities"].make
+    assert make
+    make(running.world, 7 - len(list(running.world.alive("issue_priority"))))
+    landing = landed(connect("jira"), "priorities")
+    first = next(running.world.alive("issue_priority"))["id"]
+
+    def swap() -> None:
+        running.world.delete("issue_priority", first)
+        make(running.world, 1)  # as many as before
+
+    running.jira.faults.run(swap, "priority/search.*startAt=2")
+    landing.read_on(connect("jira"))
+    assert landing.alive == {each["id"] for each in running.world.alive("issue_priority")}
+
+
+def test_a_reply_about_permissions_that_names_none_is_taken_for_a_refusal(running: Running, connect: Connect) -> None:
+    running.jira.faults.answer(200, "mypermissions", body={"permissions": {}})
+    found = {each.subject: each.message for each in connect("jira").check()}
+    assert found["projects"].startswith("The user of JIRA")
 
 
 def test_a_limit_of_one_endpoint_slows_that_one_only(running: Running, connect: Connect) -> None:

@@ -398,3 +398,20 @@ def test_an_estimate_leaves_out_what_the_account_lacks(running: Running, connect
     connector = connect("zendesk")
     (estimate,) = connector.estimate((read(connector, "satisfaction_ratings"),))
     assert (estimate.records, "no satisfaction_ratings to this account" in estimate.note) == (0, True)
+
+
+def test_of_a_ticket_that_stands_on_a_page_twice_the_last_version_is_taken_with_its_figures(
+    running: Running, connect: Connect
+) -> None:
+    ticket = next(each for each in running.world.alive("ticket") if each["metric_set"]["solved_at"])
+    new = running.zendesk.ticket(ticket, True)
+    old = json.loads(json.dumps(new))
+    old |= {"status": "open", "generated_timestamp": new["generated_timestamp"] - 100}
+    old["metric_set"] |= {"solved_at": None, "replies": 77}
+    page = {"tickets": [old, new], "after_cursor": None, "end_of_stream": True}
+    running.zendesk.faults.answer(200, "incremental/tickets", body=page)
+    landing = landed(connect("zendesk"), "tickets")
+    (found,) = landing.rows["ticket_metrics"].values()
+    assert (found["ticket_status"], found["replies"]) == (new["status"], new["metric_set"]["replies"])
+    assert found["solved_at"] is not None
+    assert landing.all[(ticket["id"],)]["solved_at"] == found["solved_at"]

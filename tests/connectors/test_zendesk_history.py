@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -231,3 +231,38 @@ def test_a_full_export_of_events_costs_the_pages_and_no_request_more(connect: Co
     landed(connector, name)
     assert asked(running, "/incremental/") == 1
     assert connector.requests == 2  # with the token
+
+
+def told(number: int, ticket: Any, at: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    """An update with one event, as the export has it."""
+    return {
+        "id": number,
+        "ticket_id": ticket,
+        "created_at": at,
+        "updater_id": -1,
+        "child_events": [{"id": number + 1, **event}],
+    }
+
+
+def test_what_still_comes_of_a_ticket_on_a_page_after_its_deletion_went_with_it(running: Running, connect: Connect) -> None:
+    ticket = next(running.world.alive("ticket"))["id"]
+    landing = landed(connect("zendesk"), "ticket_events")
+    running.world.tick(86_400)
+    end = int(running.world.now.timestamp()) - 7200
+    changes = [("status", "deleted", "open"), ("subject", "SCRUBBED", "x")]
+    for page, (name, after, before) in enumerate(changes):
+        event = {"event_type": "Change", name: after, "previous_value": before}
+        update = told(9_900_000 + 2 * page, ticket, f"2026-11-02T0{page}:00:00Z", event)
+        body = {"ticket_events": [update], "end_time": end + 60 * page, "end_of_stream": page == 1, "next_page": "x"}
+        running.zendesk.faults.answer(200, "incremental/ticket_events", body=body)
+    landing.read_on(connect("zendesk"))
+    assert all(row["_deleted_at"] for row in landing.all.values() if row["ticket_id"] == ticket)
+
+
+def test_an_update_that_names_no_ticket_costs_no_other(running: Running, connect: Connect) -> None:
+    redaction = {"event_type": "CommentRedactionEvent", "comment_id": 3}
+    updates = [told(9_900_000, None, "2026-11-02T00:00:00Z", redaction), told(9_900_002, 1, "2026-11-02T00:00:00Z", redaction)]
+    body = {"ticket_events": updates, "end_time": int(running.world.now.timestamp()), "end_of_stream": True}
+    running.zendesk.faults.answer(200, "incremental/ticket_events", body=body)
+    landing = landed(connect("zendesk"), "ticket_events")
+    assert (9_900_001,) in landing.all

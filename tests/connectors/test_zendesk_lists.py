@@ -49,6 +49,24 @@ def test_groups_that_were_deleted_before_are_there_and_marked(running: Running, 
     assert landing.alive == {key[0] for key in CASES["groups"].rows(running.world)}
 
 
+@pytest.mark.parametrize(("name", "kind", "later"), [
+    ("ticket_forms", "ticket_form", "ticket_forms.*page=2"), ("jira_links", "jira_link", "jira/links.since_id"),
+])  # fmt: skip
+def test_what_goes_while_a_list_is_read_takes_nothing_else_with_it(
+    running: Running, connect: Connect, name: str, kind: str, later: str
+) -> None:
+    running.zendesk.page_size = 2
+    CASES[name].make(running.world, 9 - len(list(running.world.alive(kind))))  # type: ignore[misc]
+    first = min((each["id"] for each in running.world.alive(kind)), key=int)
+    landing = landed(connect("zendesk"), name)
+    assert len(landing.alive) == 9
+    running.zendesk.faults.run(lambda: running.world.delete(kind, first), later)
+    landing.read_on(connect("zendesk"))
+    assert landing.alive >= {each["id"] for each in running.world.alive(kind)}
+    landing.read_on(connect("zendesk"))
+    assert landing.alive == {each["id"] for each in running.world.alive(kind)}
+
+
 @pytest.mark.parametrize("name", ["organization_memberships", "satisfaction_ratings"])
 def test_a_list_that_breaks_off_deletes_nothing(running: Running, connect: Connect, name: str) -> None:
     CASES[name].make(running.world, 7)  # type: ignore[misc]

@@ -372,6 +372,14 @@ def test_arrow_types_of_connectors_and_column_types_of_the_warehouse_are_the_sam
     assert set(ARROW) == set(TYPES)
 
 
+@pytest.mark.parametrize(("counted", "reconciled"), [(1, False), (2, True), (3, True), (4, False)])
+def test_what_was_deleted_lately_may_be_counted_still(things: Warehouse, counted: int, reconciled: bool) -> None:
+    late = START + timedelta(hours=1)
+    gone = [row(3, _deleted_at=late), row(4, _deleted_at=START)]
+    report = ran(things, batch([row(1), row(2), *gone], counted=Count(counted, late=late)))
+    assert report.proofs["things"].reconciled is reconciled
+
+
 def test_a_refresh_gives_back_the_room_of_rows_that_were_replaced(tmp_path: Path) -> None:
     warehouse = Warehouse(f"duckdb:///{tmp_path / 'warehouse.duckdb'}", tmp_path)
     prepare(warehouse, [THINGS])
