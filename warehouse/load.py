@@ -84,7 +84,8 @@ def cursor(
     """Where the last run of a read came to; None before the first, and when `choices` is not what that run was given.
 
     `choices` is what people chose about the read's data, as JSON: rows read under other choices lack what these ask for,
-    so everything is read once more. Refuses rows of another host than the known one.
+    so everything is read once more. Refuses rows of another host than the known one, and a later day `since` which rows are
+    wanted: what lies before would neither be read nor be gone.
     """
     with warehouse.loading(f"look where {tool}/{read} stands") as bulk:
         hosts = {row[0] for row in bulk.fetch("select distinct host from sync.cursors where tool = $1", [tool])}
@@ -94,18 +95,21 @@ def cursor(
                 f"must not mix: set {tool.upper()}_URL back, or use another warehouse (FULLPICTURE_HOME or WAREHOUSE_URL)."
             )
         found = bulk.fetch("select cursor, choices from sync.cursors where tool = $1 and read = $2", [tool, read])
-    if not found or (found[0][1] or "{}") != _json(choices or {}):
+    if not found:
         return None
-    return dict(json.loads(found[0][0]))
+    reached, known, wanted = json.loads(found[0][0]), json.loads(found[0][1] or "{}"), dict(choices or {})
+    if (known.get("since") or "") < (wanted.get("since") or ""):
+        raise WarehouseError(
+            f"{tool}/{read} was read from {known.get('since') or 'the beginning'} on, and {tool}.since now names the later "
+            f"{wanted['since']}. Set it back: only a first read, into another warehouse, can begin later."
+        )
+    return dict(reached) if reached is not None and known == wanted else None
 
 
 def rewind(warehouse: Warehouse, tool: str, read: str, to: Mapping[str, Any] | None) -> None:
     """Makes the next run of a read begin at another cursor; at None it reads everything, as the first did."""
     with warehouse.loading(f"rewind {tool}/{read}") as bulk:
-        if to is None:
-            bulk.execute("delete from sync.cursors where tool = $1 and read = $2", [tool, read])
-        else:
-            bulk.execute("update sync.cursors set cursor = $3 where tool = $1 and read = $2", [tool, read, _json(to)])
+        bulk.execute("update sync.cursors set cursor = $3 where tool = $1 and read = $2", [tool, read, _json(to)])
 
 
 def load(
@@ -376,5 +380,5 @@ class _Parts:
     span: SpanLike | None = None
 
 
-def _json(value: Mapping[str, Any]) -> str:
+def _json(value: Mapping[str, Any] | None) -> str:
     return json.dumps(value, sort_keys=True)

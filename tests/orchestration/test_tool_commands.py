@@ -154,6 +154,19 @@ def test_a_first_read_may_begin_at_a_day_and_is_complete_from_there(tiny: Compan
     assert ask("select distinct reconciled from sync.counts where stream = 'issues'") == [(True,)]
 
 
+def test_a_day_to_begin_at_may_move_back_and_not_forward(tiny: Company) -> None:
+    run("sync", "jira")
+    issues = ask("select count(*) from jira.issues where _deleted_at is null")
+    choose(tiny, "jira", since="2026-06-01")
+    for again in ("sync", "resync"):
+        said = run(again, "jira" if again == "sync" else "jira.issues", exit_code=1).stderr
+        assert "jira.since now names the later 2026-06-01. Set it back" in said
+    assert ask("select count(*) from jira.issues where _deleted_at is null") == issues
+    choose(tiny, "jira", since=None)
+    run("resync", "jira.issues")
+    assert ask("select count(*) from jira.issues where _deleted_at is null") == issues
+
+
 def test_check_proves_every_table_and_says_what_is_left(tiny: Company) -> None:
     said = run("check").stdout
     reads = [(tool.name, read) for tool in settings.load().connected for read in tool.section.reads()]
