@@ -5,19 +5,17 @@ Here belong custom fields and what of them a person would see. Not here: the col
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from connectors import adf, rows
-from connectors.base import Read, SourceError
+from connectors.base import Read
 from connectors.jira_asking import STREAMS, WRAPPING, Asking
-
-log = logging.getLogger(__name__)
+from connectors.naming import field_of
 
 _ID = re.compile(r"customfield_\d+")
 _OWN = {"comment": "comments", "issuelinks": "issue_links", "worklog": "worklogs"}  # fields that are streams of their own
@@ -56,29 +54,14 @@ class Fields(Asking):
         if not self.names_fields:
             return Resolved(self.mapped, {})
         known = self.decoded(self.get("field"), list[_Field])
-        found = {column: self._one(column, wanted, known, remembered) for column, wanted in self.mapped.items()}
+        pairs = [(field.id, field.name) for field in known]
+        found = {
+            column: field_of(f"jira.fields.issues.{column}", wanted, pairs, remembered.get(wanted))
+            for column, wanted in self.mapped.items()
+        }
         ids = {column: field for column, field in found.items() if field}
         by_name = {wanted: ids[column] for column, wanted in self.mapped.items() if column in ids and ids[column] != wanted}
         return Resolved(ids, by_name)
-
-    def _one(self, column: str, wanted: str, known: Sequence[_Field], remembered: Mapping[str, str]) -> str | None:
-        ids = [field.id for field in known if field.id == wanted]
-        ids = ids or [field.id for field in known if field.name.casefold() == wanted.casefold()]
-        before = remembered.get(wanted)
-        if len(ids) > 1 and before not in ids:
-            raise SourceError(
-                f'jira.fields.issues.{column}: {len(ids)} fields are named "{wanted}". Put the id of one there: '
-                f"{', '.join(ids)}; trying again will not help."
-            )
-        if len(ids) == 1:
-            return ids[0]
-        renamed = next((field for field in known if field.id == before), None)
-        if renamed:
-            log.warning(
-                'jira.fields.issues.%s: "%s" is now named "%s", or one of several. %s is read on. Put that id there.',
-                column, wanted, renamed.name, before,
-            )  # fmt: skip
-        return renamed.id if renamed else None
 
     def issues_decoder(self, fields: Resolved) -> rows.Decoder:
         ids = fields.ids

@@ -88,6 +88,8 @@ class Zendesk(History, Lists):
         return {"start": epoch(moment)} if read.name == "satisfaction_ratings" else None
 
     def opened(self, stream: Stream, records: bytes) -> Batch:
+        if stream.name in self.choices.fields:
+            self.know_fields(stream.name, {})
         if stream.name == "tickets":
             found, rejects = self.exported("tickets", rows.apart(records))
             return Batch({}, {"tickets": found["tickets"]}, rejects)
@@ -109,7 +111,10 @@ class Zendesk(History, Lists):
             for stream in read.streams:
                 if read.name not in found:
                     found[read.name] = self.tried(read.name, partial(self._readable, stream, seen))
-                yield Finding(stream.name, found[read.name].ok, found[read.name].message)
+                said = found[read.name]
+                if said.ok and stream.name in self.choices.fields:
+                    said = self.tried(stream.name, partial(self._filled, stream.name))
+                yield Finding(stream.name, said.ok, said.message)
         yield Finding("limits", True, _left(seen))
 
     def _me(self) -> str:
@@ -126,6 +131,10 @@ class Zendesk(History, Lists):
         except Unavailable as missing:
             return f"left out: {missing}"
         return "can be read"
+
+    def _filled(self, table: str) -> str:
+        missing = sorted(self.titled(table).values() - self.know_fields(table, {}).keys())
+        return "can be read" + (f", except {', '.join(missing)}: hidden from this user, or not there" if missing else "")
 
     def _little(self, stream: Stream) -> Mapping[str, Any]:
         """What makes a reply as small as it can be."""

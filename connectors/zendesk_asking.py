@@ -9,6 +9,7 @@ import logging
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from connectors.base import ARROW, Choices, SourceError, Stream, Unavailable
 from connectors.columns import streams
 from connectors.html_text import plain
 from connectors.http import Allowance, Gate, HttpConnector, Login, Patience, Site
+from connectors.naming import field_of
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,23 @@ TOKENS_END = "Zendesk ends all API tokens on 2027-04-30. Set ZENDESK_CLIENT_ID a
 STREAMS = streams("zendesk")
 UNSETTLED = timedelta(minutes=1)  # the exports leave out what changed in the last minute
 _ALIVE = ARROW["timestamp"]
+
+
+# What the settings name fields by, unless it is a title: tickets' by their ids, organizations' by their keys.
+_NAMES = {"tickets": re.compile(r"\d+"), "organizations": re.compile(r"[a-z0-9_]+")}
+
+
+class _Field(msgspec.Struct):
+    title: str
+    id: int = 0
+    key: str = ""
+
+
+class _Fields(msgspec.Struct):
+    ticket_fields: list[_Field] = []
+    organization_fields: list[_Field] = []
+    meta: dict[str, Any] = {}
+    links: dict[str, Any] = {}
 
 
 class Asking(HttpConnector):
@@ -66,6 +85,7 @@ class Asking(HttpConnector):
             raise SourceError("Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET, both of the same OAuth client.")
         self.gate = Gate(site, login, patience=patience, bucket=bucket, allowance=allowance, shape=self.shape)
         self.ends = not by_client
+        self.choices = choices
         self.since = choices.since
         self.without = choices.without
         self.jira_integration = jira_integration
@@ -98,6 +118,37 @@ class Asking(HttpConnector):
             return self.decoders[name].page(records)
         except msgspec.DecodeError:
             raise self.surprise(response, f"no list of {name}") from None
+
+    def titled(self, table: str) -> Mapping[str, str]:
+        """Columns that the settings map to a title."""
+        wanted = self.choices.fields.get(table, {})
+        return {column: name for column, name in wanted.items() if not _NAMES[table].fullmatch(name)}
+
+    def know_fields(self, table: str, remembered: Mapping[str, str]) -> Mapping[str, str]:
+        """Looks up the custom fields of a table that the settings name by their titles, so that its rows hold them. Returns
+        them by title, for the next read to remember: a title can change."""
+        wanted, titled = self.choices.fields.get(table, {}), self.titled(table)
+        if not titled:
+            return {}
+        known = self._fields(table)
+        found = {
+            column: field_of(f"zendesk.fields.{table}.{column}", name, known, remembered.get(name))
+            for column, name in titled.items()
+        }
+        resolved = {column: field for column, field in {**wanted, **found}.items() if field}
+        self.decoders[table] = decoders(replace(self.choices, fields={table: resolved}))[table]
+        return {name: field for column, name in titled.items() if (field := found[column])}
+
+    def _fields(self, table: str) -> list[tuple[str, str]]:
+        """The custom fields of tickets or organizations, as (id or key, title)."""
+        address: str | None = f"/api/v2/{table.removesuffix('s')}_fields.json?page[size]=100"
+        fields: list[tuple[str, str]] = []
+        while address:
+            page = self.decoded(self.get(address), _Fields)
+            fields += [(str(each.id), each.title) for each in page.ticket_fields]
+            fields += [(each.key, each.title) for each in page.organization_fields]
+            address = page.links.get("next") if page.meta.get("has_more") else None
+        return fields
 
     @property
     def settled(self) -> datetime:

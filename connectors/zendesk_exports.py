@@ -108,6 +108,7 @@ class Exports(Asking):
         kind = "users" if read.name == "users" else "tickets"
         asked = {} if kind == "users" else {"include": "metric_sets", **EVERY_TICKET}
         after, start = cursor.get("after"), cursor.get("start", epoch(self.since))
+        kept = self._kept(kind, cursor)
         while True:
             place = {"cursor": after} if after else {"start_time": start}
             response = self.get(STREAMS[kind].source, {**asked, **place})
@@ -117,12 +118,12 @@ class Exports(Asking):
             if export.end_of_stream:
                 until = self.settled
                 start = max(0, epoch(until) - LOOK_BACK)
-                yield Batch({"start": start}, tables, rejects, counted=self._counted(read), covered_until=until)
+                yield Batch({"start": start, **kept}, tables, rejects, counted=self._counted(read), covered_until=until)
                 return
             if export.after_cursor in (None, after):
                 raise self.surprise(response, "the export does not move on")
             after = export.after_cursor
-            yield Batch({"after": after}, tables, rejects)
+            yield Batch({"after": after, **kept}, tables, rejects)
 
     def exported(self, kind: str, records: Sequence[rows.Item]) -> tuple[Mapping[str, pa.Table], tuple[Reject, ...]]:
         """The rows by stream, and the rejects, of exported tickets or users."""
@@ -146,16 +147,22 @@ class Exports(Asking):
         return table.filter(pc.fill_null(pc.greater_equal(table["updated_at"], since), True))
 
     def organizations(self, read: Read, cursor: Cursor) -> Iterator[Batch]:
+        kept = self._kept("organizations", cursor)
         for response, export, over in self.by_time(read.streams[0], self.begin(cursor)):
             page = self.page("organizations", export.organizations, response)
             cursor = reached(cursor, export)
             yield Batch(
-                cursor,
+                {**cursor, **kept},
                 {"organizations": self._lately(page.table)},
                 page.rejects,
                 counted=self._counted(read) if over else {},
                 covered_until=self.settled if over else None,
             )
+
+    def _kept(self, table: str, cursor: Cursor) -> Mapping[str, Any]:
+        """What the next read must know beside its place: fields by the titles that they had."""
+        names = self.know_fields(table, cursor.get("fields", {})) if table in self.choices.fields else {}
+        return {"fields": dict(names)} if names else {}
 
     def metric_events(self, read: Read, cursor: Cursor) -> Iterator[Batch]:
         """Events that Zendesk took back come again, marked, because the changes are asked for too."""

@@ -53,7 +53,9 @@ class ToolSection(Section):
 
     fields: dict[str, dict[str, str]] = Field(default_factory=dict, description="table → column → the vendor's field")
     without: list[str] = Field(default=[], description="Tables, and single fields such as tickets.description, not to read")
-    since: date | None = Field(default=None, description="The first read leaves out what was last changed before; may move back later")
+    since: date | None = Field(
+        default=None, description="The first read leaves out what was last changed before; may move back later"
+    )
 
     @classmethod
     @abstractmethod

@@ -15,6 +15,7 @@ from connectors.base import Choices, Connector, Read, SourceError, Unavailable
 from connectors.http import Allowance
 from connectors.sandbox import zendesk as stand_in
 from connectors.sandbox.serve import Running
+from connectors.sandbox.world import Record
 from connectors.zendesk_asking import allowance
 from tests.truth.raw_zendesk import CASES
 
@@ -415,3 +416,54 @@ def test_of_a_ticket_that_stands_on_a_page_twice_the_last_version_is_taken_with_
     assert (found["ticket_status"], found["replies"]) == (new["status"], new["metric_set"]["replies"])
     assert found["solved_at"] is not None
     assert landing.all[(ticket["id"],)]["solved_at"] == found["solved_at"]
+
+
+# fields by their titles ------------------------------------------------------------------------------------------------
+
+
+def product_area(running: Running) -> Record:
+    return next(field for field in running.world.alive("ticket_field") if field["title"] == "Product area")
+
+
+def features(landing: Landing) -> dict[Any, Any]:
+    return {key: row["feature"] for key, row in landing.all.items()}
+
+
+def test_a_field_may_be_named_by_its_title_and_is_read_on_when_it_is_renamed(running: Running, connect: Connect) -> None:
+    field = product_area(running)
+    by_id = features(landed(connect("zendesk", choices=Choices({"tickets": {"feature": str(field["id"])}})), "tickets"))
+    assert any(by_id.values())
+    by_title = connect("zendesk", choices=Choices({"tickets": {"feature": "product Area"}}))
+    landing = landed(by_title, "tickets")
+    assert features(landing) == by_id
+
+    running.world.change("ticket_field", field["id"], title="Area of the product")
+    for ticket in list(running.world.alive("ticket")):
+        running.world.change("ticket", ticket["id"], subject="Changed")
+    running.world.tick(600)
+    landing.read_on(connect("zendesk", choices=Choices({"tickets": {"feature": "product Area"}})))
+    assert {row["subject"] for row in landing.all.values() if row["_deleted_at"] is None} == {"Changed"}
+    assert features(landing) == by_id
+
+
+def test_a_title_that_nobody_knows_leaves_the_column_empty_and_check_says_so(running: Running, connect: Connect) -> None:
+    connector = connect("zendesk", choices=Choices({"tickets": {"feature": "No such field"}}))
+    assert set(features(landed(connector, "tickets")).values()) == {None}
+    said = {finding.subject: finding.message for finding in connector.check()}
+    assert said["tickets"] == "can be read, except No such field: hidden from this user, or not there"
+
+
+def test_a_title_of_several_fields_is_an_error_that_names_their_ids(running: Running, connect: Connect) -> None:
+    other = running.world.create("ticket_field", title="Product area", type="text")
+    connector = connect("zendesk", choices=Choices({"tickets": {"feature": "Product area"}}))
+    with pytest.raises(SourceError, match=f"zendesk.fields.tickets.feature: 2 fields are named .*{other['id']}"):
+        landed(connector, "tickets")
+
+
+def test_a_field_of_organizations_may_be_named_by_its_title(running: Running, connect: Connect) -> None:
+    key, title = next((field["key"], field["title"]) for field in running.world.alive("organization_field"))
+    chosen = (Choices({"organizations": {"salesforce_id": name}}) for name in (title, key))
+    titled, keyed = (landed(connect("zendesk", choices=each), "organizations").all for each in chosen)
+    assert titled == keyed
+    assert any(row["salesforce_id"] for row in titled.values())
+    assert title != key
