@@ -47,6 +47,7 @@ class Tools(dg.ConfigurableResource[Any]):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002, Dagster's
         gc.freeze()  # what there is by now outlives the run: the collector need not go through it again and again
         with ExitStack() as self._stack:
+            self._stack.callback(gc.unfreeze)
             yield self
 
     @property

@@ -380,11 +380,12 @@ def prepare(warehouse: Warehouse, raw: Sequence[RawTable]) -> None:
         ]
         if not missing and not grown:
             return
-        for schema in sorted({table.schema for table in tables} | {"build"}):
-            connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+        statements = [f"create schema if not exists {name}" for name in sorted({table.schema for table in tables} | {"build"})]
         for table in missing:
-            create(connection, table.schema, table.name, table.columns)
-            describe(connection, table.schema, table.name, table.description, table.columns)
+            statements.append(_created(connection, table.schema, table.name, table.columns))
+            statements += _described(table.schema, table.name, table.description, table.columns, "table")
+        if missing:
+            connection.execute(verbatim("; ".join(statements)))  # at once: one by one they would be most of a first start
         for table, column in grown:
             _add_column(connection, table, column)
 
@@ -396,8 +397,7 @@ def raw_tables(raw: Iterable[RawTable]) -> list[Table]:
 
 def create(connection: sa.Connection, schema: str, name: str, columns: Iterable[Column]) -> None:
     """Makes a table. It must not exist."""
-    declared = ", ".join(f'"{column.name}" {_type(connection, column)}' for column in columns)
-    connection.execute(verbatim(f'create table {schema}."{name}" ({declared})'))
+    connection.execute(verbatim(_created(connection, schema, name, columns)))
 
 
 def describe(
@@ -409,10 +409,18 @@ def describe(
     kind: Literal["table", "view"] = "table",
 ) -> None:
     """Writes the descriptions into the database's own comments."""
+    connection.execute(verbatim("; ".join(_described(schema, name, description, columns, kind))))
+
+
+def _created(connection: sa.Connection, schema: str, name: str, columns: Iterable[Column]) -> str:
+    declared = ", ".join(f'"{column.name}" {_type(connection, column)}' for column in columns)
+    return f'create table {schema}."{name}" ({declared})'
+
+
+def _described(schema: str, name: str, description: str, columns: Iterable[Column], kind: str) -> list[str]:
     texts = {f"{kind} {schema}.{name}": description}
     texts |= {f'column {schema}.{name}."{column.name}"': column.description for column in columns}
-    comments = ["comment on {} is '{}'".format(target, text.replace("'", "''")) for target, text in texts.items()]
-    connection.execute(verbatim("; ".join(comments)))  # at once: one by one they would be most of a first start
+    return ["comment on {} is '{}'".format(target, text.replace("'", "''")) for target, text in texts.items()]
 
 
 def _refuse_old(connection: sa.Connection) -> None:

@@ -37,6 +37,7 @@ def main(tool: str, name: str, url: str, home: str, options: str) -> None:
         again=partial(connector.again, read, cursor),
         doubted=False,
     )
+    gc.unfreeze()
     assert not report.differing, report.proofs
     print(report.tables[name].rows_total, report.rejected)
 

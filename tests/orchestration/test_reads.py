@@ -97,6 +97,13 @@ def test_a_tool_that_is_half_set_is_a_failed_read_whose_gap_says_what_to_set(tin
     assert all(detail.endswith(f"The last try: {line}") for detail in late)
 
 
+def test_what_an_account_lacks_is_known_as_of_the_tools_own_clock(tiny: Company) -> None:
+    run("sync", "salesforce")
+    known = ask("select read, covered_until from sync.runs where status = 'unavailable' order by read")
+    assert [read for read, _ in known] == ["currency_types", "dated_conversion_rates"]
+    assert all(abs((at - tiny.world.now).total_seconds()) < 60 for _, at in known)
+
+
 def test_an_error_nobody_foresaw_is_tried_once_and_kept_without_anybodys_data(
     tiny: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
