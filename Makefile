@@ -11,13 +11,13 @@ test: setup  ## everything that must hold: style, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -rs -m "not soak and not bench"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -rs -m "not soak and not bench"
 
 dev: setup  ## the Dagster UI on 127.0.0.1:3000; DEMO=1 shows the demo's data
 	$(BIN)/fullpicture dev $(if $(DEMO),--demo)
 
 soak: setup  ## the long drills
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m soak
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m soak
 
 bench: setup  ## the measurements
 	$(BIN)/pytest -m bench -s

@@ -286,7 +286,8 @@ class Salesforce(SalesforceApi):
     def _block(self, source: Source, block: Block) -> Iterator[Page]:
         if block.changed:
             between = [filled("Id >= {}", block.first), filled("Id <= {}", block.last)]
-            yield from self.pages(source.name, source.fields, source.stamp, between)
+            wanted = source.changed(self._choices.since)
+            yield from self.pages(source.name, source.fields, source.stamp, [*between, *wanted])
 
     def _list(self, source: Source) -> Iterator[Batch]:
         """A small list, always whole."""
@@ -343,9 +344,9 @@ class Salesforce(SalesforceApi):
             return None
 
     def _ids(self, source: Source, until: datetime) -> pa.Table:
-        """The ids of all that live and were there by a moment."""
+        """The ids of all that live, also of those that are younger than `until`: what changed lately was read as well."""
         narrow = replace(source, fields=("Id",))
-        pages = self._window(narrow, source.living(self._choices.since, until), Window(None, until), {})
+        pages = self._window(narrow, source.living(self._choices.since), Window(None, until), {})
         tables = [batch.rows[source.stream.name] for batch in pages if batch.rows]
         return pa.concat_tables(table.select(source.stream.key) for table in tables)
 

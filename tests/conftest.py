@@ -14,14 +14,10 @@ import sqlalchemy as sa
 from warehouse.engine import Warehouse
 
 
-@pytest.hookimpl(tryfirst=True)  # before the workers look at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests stay together on one worker: those of a file, or as their marks say. Whole nights begin, so that what is
-    small evens out the end."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-    items.sort(key=lambda item: item.path.parent.name in ("connectors", "warehouse"))
+    """Files that take long begin, so that what is small evens out the end: contracts, and what lives through whole nights."""
+    small = ("connectors", "warehouse")
+    items.sort(key=lambda item: item.path.parent.name in small and not item.path.name.startswith("test_contract_"))
 
 
 @pytest.fixture(scope="session")

@@ -144,8 +144,8 @@ LEAST: Mapping[str, Formula] = {
     "zendesk/schedules": lambda facts: 1 + facts.arrived["schedules"],  # holidays come one schedule at a time
     "zendesk/jira_links": listed("jira_links", 1000),
     "zendesk/articles": listed("articles", 1000),
-    "pendo/accounts": once(1),
-    "pendo/visitors": once(1),
+    "pendo/accounts": once(2),  # all, and the count
+    "pendo/visitors": once(2),
     "pendo/features": once(1),
     "pendo/pages": once(1),
     "pendo/guides": once(1),

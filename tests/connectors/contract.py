@@ -169,10 +169,7 @@ def every(
             pytest.param(
                 place,
                 id=id_,
-                marks=[
-                    pytest.mark.xdist_group(f"{tool} {id_}"),
-                    *[pytest.mark.soak] * (place.database != "duckdb" and place.name not in on_postgresql),
-                ],
+                marks=[pytest.mark.soak] * (place.database != "duckdb" and place.name not in on_postgresql),
             )
             for id_, place in places.items()
         ],

@@ -13,7 +13,7 @@ from landing import Landing, landed, read
 
 from connectors import pendo as ours
 from connectors.base import Choices, Connector, Count, SourceError
-from connectors.sandbox import pendo_app
+from connectors.sandbox import aggregation, pendo_app
 from connectors.sandbox.serve import Running
 from tests.truth.raw_pendo import CASES
 
@@ -174,16 +174,9 @@ def test_a_first_read_begins_on_the_chosen_day(running: Running, connect: Connec
     assert min(row["day"] for row in few.all.values()) >= date(2026, 10, 28)
 
 
-def test_a_read_can_be_set_back_to_a_moment(running: Running, connect: Connect) -> None:
+def test_a_read_that_is_set_back_reads_everything_lest_what_was_known_of_older_days_be_forgotten(connect: Connect) -> None:
     connector = connect("pendo")
-    landing = landed(connector, "feature_events")
-    cursor = connector.at(landing.read, datetime(2026, 10, 25, 12, tzinfo=UTC))
-    again = Landing(landing.read)
-    again.cursor = cursor
-    again.read_on(connector)
-    expected = {key: row for key, row in landing.all.items() if row["day"] >= date(2026, 10, 25)}
-    assert again.all == expected
-    assert connector.at(read(connector, "visitors"), datetime.now(UTC)) is None
+    assert {connector.at(each, datetime.now(UTC)) for each in connector.reads} == {None}
 
 
 # so much at once ----------------------------------------------------------------------------------------------------
@@ -243,8 +236,8 @@ def test_visitors_come_by_rising_id_so_many_at_a_time(
     connector = connect("pendo")
     landing = landed(connector, "visitors")
     is_as_it_should_be(landing, running, "visitors")
-    assert connector.requests == (len(landing.all) - 1) // 4 + 1
-    assert landing.batches == connector.requests
+    pages = (len(landing.all) - 1) // 4 + 1
+    assert (connector.requests, landing.batches) == (pages + 1, pages + 1)  # the count, and what exists
 
 
 def test_more_rows_of_one_visitor_than_fit_a_reply_are_an_error_and_no_endless_read(
@@ -369,6 +362,7 @@ def test_a_record_of_the_wrong_shape_is_put_aside_and_its_page_goes_on(running: 
     good = {"visitorId": "v", "metadata": {"auto": {"firstvisit": 0, "lastvisit": 1_790_000_000_000}}}
     odd = {"visitorId": "w", "metadata": {"auto": {"firstvisit": "yesterday", "lastvisit": 10**18}}}
     running.pendo.faults.answer(200, "aggregation", body={"results": [good, {"visitorId": None}, "nobody", odd]})
+    running.pendo.faults.answer(200, "aggregation", body={"results": [{"count": 4}]})
     landing = landed(connect("pendo"), "visitors")
     assert landing.alive == {"v", "w"}
     assert landing.all[("v",)]["first_visit"] is None
@@ -401,3 +395,31 @@ def test_what_was_put_aside_can_be_opened_again(connect: Connect) -> None:
     batch = connector.opened(accounts, b'[{"accountId": "a", "metadata": {"agent": {"name": "A"}}}]')
     assert isinstance(batch.rows["accounts"], pa.Table)
     assert batch.rows["accounts"]["name"].to_pylist() == ["A"]
+
+
+# what tells events apart, and people that are not all given --------------------------------------------------------------
+
+
+def test_a_text_that_nobody_declared_tells_rows_of_a_day_apart(running: Running, connect: Connect) -> None:
+    landing = landed(connect("pendo"), "feature_events")
+    visitor, feature = (next(running.world.alive(kind)) for kind in ("visitor", "pendo_feature"))
+    about = {"source": "featureEvents", "visitorId": visitor["visitorId"], "featureId": feature["id"], "userAgent": "UA"}
+    at = running.world.now - timedelta(hours=1)
+    for clicks, tab in ((3, "one"), (4, "two")):
+        running.world.create("action", at=at, clicks=clicks, tabId=tab, appId=-323232, server="s", remoteIp="1", **about)
+    running.world.tick(86_400)
+    landing.read_on(connect("pendo"))
+    found = [row for row in landing.all.values() if row["user_agent"] == "UA" and row["_deleted_at"] is None]
+    assert sorted(row["num_events"] for row in found) == [3, 4]
+
+
+def test_visitors_that_pendo_counts_and_does_not_give_are_not_taken_for_gone(
+    running: Running, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing = landed(connect("pendo"), "visitors")
+    known = landing.alive
+    fewer = {**aggregation._STEPS, "limit": lambda rows, most, _: rows[: min(most, len(known) - 3)]}
+    monkeypatch.setattr(aggregation, "_STEPS", fewer)
+    with pytest.raises(SourceError, match=rf"counts {len(known)} visitors and gives {len(known) - 3}"):
+        landing.read_on(connect("pendo"))
+    assert landing.alive == known

@@ -242,3 +242,35 @@ def test_a_field_keeps_the_names_that_it_has_had(opened: Open) -> None:
     named = {key[2]: row["_deleted_at"] for key, row in one.table().items() if key[:2] == ("Account", "Success_Plan__c")}
     assert named["Plan for this year"] is None
     assert named["Success Plan"] is not None
+
+
+def test_what_is_younger_than_the_lists_of_ids_look_is_not_taken_for_gone(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = opened("contacts")
+    owner = next(iter(one.world.salesforce_users))
+    one.world.tick(8 * 86_400)  # so that the ids are listed
+    young = one.world.create("contact", LastName="Fresh", OwnerId=owner)["Id"]
+    one.world.tick(20)
+    complete(one.sync(), one.name)
+    assert one.table()[(young,)]["_deleted_at"] is None
+
+    monkeypatch.setattr(salesforce, "LARGE", 3)
+    salesforce_org.purge(one.world, "contact", next(one.world.alive("contact"))["Id"])  # so that a difference is mended by ids
+    younger = one.world.create("contact", LastName="Fresher", OwnerId=owner)["Id"]
+    one.world.tick(20)
+    complete(one.sync(), one.name)
+    assert one.table()[(younger,)]["_deleted_at"] is None
+
+
+def test_formulas_bring_nothing_that_is_older_than_the_day_to_begin_at(ours: Company, opened: Open) -> None:
+    stamps = sorted(account["SystemModstamp"] for account in ours.world.alive("account"))
+    day = stamps[len(stamps) // 2][:10]
+    ours.chosen = {"salesforce": {"since": day}}
+    one = opened("accounts")
+    for _ in range(2):
+        one.world.tick(8 * 86_400)
+        complete(one.sync(), one.name)
+        assert {key for (key,) in one.table()} == {
+            account["Id"] for account in ours.world.alive("account") if account["SystemModstamp"] >= day
+        }
