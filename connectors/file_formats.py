@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def _text(path: Path) -> Iterator[TextIOBase]:
             yield text
     except UnicodeDecodeError:
         raise SourceError(f"{path} is not UTF-8. Save it so, in Excel as «CSV UTF-8».") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or "it is cut off or damaged"
         raise SourceError(f"{path} cannot be read: {reason}. Put it there whole, for the user who runs fullpicture.") from None
 

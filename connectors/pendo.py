@@ -4,8 +4,9 @@ Here belong Pendo's addresses, pipelines and ways of marking time. Not here: its
 to be read anew (`pendo_days`), or any HTTP.
 
 Requests, in every run: one for features, for pages, and for guides with their polls; two for metadata; for accounts and
-for visitors one for each 100,000 records and one for what is left. For each kind of events one that asks how many there
-are on each day, and one for every 30 days (or 100,000 rows) that are read: in a usual night the last two or three days.
+for visitors one for each 100,000 records, one for what is left and one for the count. For each kind of events one that asks
+how many there are on each day, and one for every 30 days (or 100,000 rows) that are read: in a usual night the last two or
+three days.
 """
 
 from __future__ import annotations
@@ -191,7 +192,14 @@ class Pendo(HttpConnector):
 
     def _counted(self, source: str, scope: Mapping[str, Any] | None) -> int:
         who = {"accounts": "accountId", "visitors": "visitorId"}.get(source)
-        response = self._aggregated({source: scope}, *(self._known(who) if who else ()), {"count": None})
+        steps = (*(self._known(who) if who else ()), {"count": None})
+        for left in reversed(range(_ROUNDS)):
+            try:
+                response = self._aggregated({source: scope}, *steps)
+                break
+            except SourceError as error:
+                if _TOO_LARGE not in str(error) or not left:  # one number cannot be less: it was but slow
+                    raise
         return sum(each.count for each in self._results(response, _Number))
 
     def _results(self, response: Response, shape: type[T]) -> list[T]:
@@ -248,16 +256,16 @@ class Pendo(HttpConnector):
 
     def _people(self, stream: Stream) -> Iterator[Batch]:
         """Accounts or visitors, all of them. What comes twice, since a reply was too large, is the same. That Pendo gave as
-        many as it counts is seen before any of the others is taken for gone; some may have come meanwhile."""
+        many as it counted before is seen before any of the others is taken for gone; some may have come meanwhile."""
         (key,) = stream.key
         who = next(column.source for column in stream.columns if column.name == key)
         for _ in range(_ROUNDS):
-            seen, ids = set[str](), list[pa.ChunkedArray]()
+            number, seen, ids = self._counted(stream.source, None), set[str](), list[pa.ChunkedArray]()
             for page in self._within_bounds(stream.name, {stream.source: None}, who):
                 seen.update(page.table[key].to_pylist(), (each.original for each in page.rejects if each.record_id is None))
                 ids += page.table[key].chunks
                 yield Batch({}, {stream.name: page.table}, page.rejects)
-            if (number := self._counted(stream.source, None)) <= len(seen):
+            if number <= len(seen):
                 present = {stream.name: Present(rows.keys(stream, {key: pa.chunked_array(ids, pa.string())}))}
                 yield Batch({}, present=present, covered_until=self._heavy.clock)
                 return
@@ -470,12 +478,14 @@ def _identified(stream: Stream, blank: Sequence[str], table: pa.Table) -> pa.Tab
 
 
 def _told_apart(table: pa.Table) -> pa.Table:
-    """Rows that are alike in all that is declared are told apart by the texts that nobody declared; numbers are figures."""
-    ids = table["id"].to_pylist()
-    alike = {each for each, number in Counter(ids).items() if number > 1}
-    for row, extra in enumerate(table["extra"].to_pylist() if alike else ()):
-        if ids[row] in alike and extra:
-            texts = sorted((name, value) for name, value in msgspec.json.decode(extra).items() if isinstance(value, str))
+    """Rows that are alike in all that is declared are told apart by what nobody declared, but for numbers, which are
+    figures. One that came twice stays one."""
+    ids, extras = table["id"].to_pylist(), table["extra"].to_pylist()
+    kinds = Counter(one for one, _ in set(zip(ids, extras, strict=True)))
+    for row, extra in enumerate(extras):
+        if kinds[ids[row]] > 1:
+            told = {} if extra is None else msgspec.json.decode(extra)
+            texts = sorted((name, repr(value)) for name, value in told.items() if type(value) not in (int, float))
             ids[row] = hashlib.sha256(repr((ids[row], texts)).encode()).hexdigest()[:32]
     return table.set_column(table.column_names.index("id"), "id", pa.array(ids, pa.string()))
 

@@ -53,11 +53,6 @@ class Days:
         return cls(date.fromisoformat(cursor["from"]), read)
 
     @staticmethod
-    def before(moment: datetime) -> date:
-        """The first date that it can be anywhere at this moment."""
-        return (moment - timedelta(hours=10)).date()
-
-    @staticmethod
     def asked(first: date, clock: datetime) -> int:
         """How many days to ask for: those of the future hold nothing, and until its first reply nobody knows what day
         it is at Pendo's."""
