@@ -19,7 +19,7 @@ import pyarrow as pa
 from msgspec import Raw
 
 from connectors import rows
-from connectors.base import Batch, Count, Cursor, Present, Read, Reject, SourceError, Span, Stream, Unavailable
+from connectors.base import Batch, Count, Cursor, Present, Read, SourceError, Span, Stream, Unavailable
 from connectors.zendesk_asking import STREAMS, epoch, from_epoch, lacking, living
 from connectors.zendesk_exports import Exports
 
@@ -160,10 +160,14 @@ class Lists(Exports):
                 else:
                     numbered.append(page)
                     counts.add(listing.count)
-            if counts <= {None, sum(page.table.num_rows + len(_nameless(page)) for page in numbered)}:
-                break
-            log.info("Zendesk: records of %s went while they were listed", stream.name)
-        yield from numbered
+            if counts <= {None, len({each for page in numbered for each in _records_of(page, stream)})}:
+                yield from numbered
+                return
+            log.info("Zendesk: records of %s came or went while they were listed", stream.name)
+        raise SourceError(
+            f"Zendesk counts other {stream.name} than it lists, so none is taken for gone; trying again later can help.",
+            transient=True,
+        )
 
     def _turned(
         self, stream: Stream, address: str, parameters: Mapping[str, Any] | None
@@ -234,8 +238,10 @@ class Lists(Exports):
         return {**link, "id": Raw(_encode(named)), "integration": Raw(_encode(self.jira_integration))}
 
 
-def _nameless(page: rows.Page) -> list[Reject]:
-    return [reject for reject in page.rejects if reject.record_id is None]
+def _records_of(page: rows.Page, stream: Stream) -> list[Any]:
+    """What names a page's records; those that have no key count as well."""
+    named = zip(*(page.table[name].to_pylist() for name in stream.key), strict=True)
+    return [*named, *(reject.original for reject in page.rejects if reject.record_id is None)]
 
 
 def _present(stream: Stream, tables: list[pa.Table]) -> Present:

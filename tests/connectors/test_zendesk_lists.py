@@ -67,6 +67,18 @@ def test_what_goes_while_a_list_is_read_takes_nothing_else_with_it(
     assert landing.alive == {each["id"] for each in running.world.alive(kind)}
 
 
+def test_a_list_that_never_adds_up_takes_nothing_for_gone(running: Running, connect: Connect) -> None:
+    running.zendesk.page_size = 2
+    CASES["ticket_forms"].make(running.world, 5)  # type: ignore[misc]
+    landing = landed(connect("zendesk"), "ticket_forms")
+    known = landing.alive
+    cut = {"ticket_forms": [], "next_page": None, "count": len(known)}
+    running.zendesk.faults.answer(200, "ticket_forms.*page=2", times=3, body=cut)
+    with pytest.raises(SourceError, match="counts other ticket_forms than it lists"):
+        landing.read_on(connect("zendesk"))
+    assert landing.alive == known
+
+
 @pytest.mark.parametrize("name", ["organization_memberships", "satisfaction_ratings"])
 def test_a_list_that_breaks_off_deletes_nothing(running: Running, connect: Connect, name: str) -> None:
     CASES[name].make(running.world, 7)  # type: ignore[misc]
