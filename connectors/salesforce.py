@@ -216,7 +216,7 @@ class Salesforce(SalesforceApi):
                     job, left = None, left - 1
             began = after
             try:
-                for page in self.pages(source.name, source.fields, source.stamp, _after(conditions, after)):
+                for page in self.pages(source.name, source.fields, source.moved, _after(conditions, after)):
                     table, rejects = self._decoded(source, page.records, page.response)
                     after = max((after or "", *table["id"].to_pylist())) or None
                     reached = window.done() if page.last else window.reached(after)
@@ -269,9 +269,9 @@ class Salesforce(SalesforceApi):
         blocks = Blocks(state.get("blocks", ()))
         name = source.stream.name
         left = _after(source.living(self._choices.since), state.get("after"))
-        for narrow in self.pages(source.name, ("Id", *source.formulas), source.stamp, left):
+        for narrow in self.pages(source.name, ("Id", *source.formulas), source.moved, left):
             try:
-                complete = [*blocks.add(narrow.records, source.stamp), *(blocks.rest() if narrow.last else ())]
+                complete = [*blocks.add(narrow.records, source.moved), *(blocks.rest() if narrow.last else ())]
             except (msgspec.DecodeError, KeyError):
                 raise self.surprise(narrow.response, "no list of records") from None
             for block in complete:
@@ -287,16 +287,21 @@ class Salesforce(SalesforceApi):
         if block.changed:
             between = [filled("Id >= {}", block.first), filled("Id <= {}", block.last)]
             wanted = source.changed(self._choices.since)
-            yield from self.pages(source.name, source.fields, source.stamp, [*between, *wanted])
+            yield from self.pages(source.name, source.fields, source.moved, [*between, *wanted])
 
     def _list(self, source: Source) -> Iterator[Batch]:
-        """A small list, always whole."""
-        name, until, ids = source.stream.name, self._until(), list[str]()
-        for page in self.pages(source.name, source.fields, source.stamp, ()):
+        """A small list, always whole. If it is shorter than Salesforce counts, that is a difference, and nothing is gone."""
+        name, until, ids = source.stream.name, self._until(), set[str]()
+        for page in self.pages(source.name, source.fields, source.moved, ()):
             table, rejects = self._decoded(source, page.records, page.response)
-            ids += table["id"].to_pylist()
-            present = {name: Present(rows.keys(source.stream, {"id": ids}))} if page.last else {}
-            yield Batch({}, {name: table}, rejects, present, covered_until=until if page.last else None)
+            ids.update(table["id"].to_pylist())
+            if not page.last:
+                yield Batch({}, {name: table}, rejects)
+            elif len(ids) < page.total:
+                yield Batch({}, {name: table}, rejects, counted={name: Count(page.total)})
+            else:
+                present = {name: Present(rows.keys(source.stream, {"id": sorted(ids)}))}
+                yield Batch({}, {name: table}, rejects, present, covered_until=until)
 
     def _field_list(self, stream: Stream) -> Iterator[Batch]:
         """The fields of all objects, as they were described to whoever read them."""
@@ -371,7 +376,7 @@ class Salesforce(SalesforceApi):
     def _named(self, source: Source, ids: Sequence[str], ended: _Ended) -> Iterator[Batch]:
         for start in range(0, len(ids), _IDS):
             these = [filled("Id IN {}", ids[start : start + _IDS])]
-            for page in self.pages(source.name, source.fields, source.stamp, these):
+            for page in self.pages(source.name, source.fields, source.moved, these):
                 table, rejects = self._decoded(source, page.records, page.response)
                 yield Batch(ended.cursor, {source.stream.name: table}, rejects)
         yield self._proof(source, ended.cursor, swept=True)

@@ -5,7 +5,7 @@ Here belong addresses, SOQL with its escaping, and replies. Not here: which reco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 from requests import Response
 
+from connectors.base import SourceError
 from connectors.http import HttpConnector
 from connectors.rows import Record
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 API_VERSION = "66.0"
 PAGE = 2_000  # records of a page, the most there are
 _LONGEST_SELECT = 12_000  # characters of the field list in an address, which may have 16,384 in all
+_TRIES = 5  # to have a record in all parts as it was at one moment
 _UNREADABLE = ("address", "location", "base64")  # compound fields repeat their parts; base64 is a file
 
 _records = msgspec.json.Decoder(list[Record])
@@ -119,33 +121,44 @@ class SalesforceApi(HttpConnector):
     def pages(self, sobject: str, fields: Sequence[str], stamp: str, conditions: Sequence[str]) -> Iterator[Page]:
         """Records, deleted ones too, in the order of their ids.
 
-        Where the fields are too many for one address, the rest of each page's fields is asked for by its range of ids. A
-        record whose `stamp` moves between the two questions is left out: whoever asks for what has changed since finds it.
+        Where the fields are too many for one address, the rest of each page's fields is asked for by its range of ids.
         """
-        first, *others = _selects(fields, stamp)
-        for page in self._query(soql(first, sobject, conditions)):
-            if not others:
-                yield page
-                continue
-            found = self._by_id(page)
-            ids = [msgspec.json.decode(record_id) for record_id in found]
-            between = [filled("Id >= {}", min(ids)), filled("Id <= {}", max(ids))] if ids else []
-            for select in others if ids else ():
-                rests: dict[bytes, Record] = {}
-                for rest in self._query(soql(select, sobject, [*conditions, *between])):
-                    rests |= self._by_id(rest)
-                found = {
-                    record_id: each | rests[record_id]
-                    for record_id, each in found.items()
-                    if record_id in rests and rests[record_id][stamp] == each[stamp]
-                }
-            yield replace(page, records=msgspec.json.encode(list(found.values())))
+        selects = _selects(fields, stamp)
+        for page in self._query(soql(selects[0], sobject, conditions)):
+            yield page if len(selects) == 1 else replace(page, records=self._whole(page, selects, sobject, stamp, conditions))
 
-    def _by_id(self, page: Page) -> dict[bytes, Record]:
-        try:
-            return {bytes(each["Id"]): each for each in _records.decode(page.records)}
-        except (msgspec.DecodeError, KeyError):
-            raise self.surprise(page.response, "no list of records") from None
+    def _whole(self, page: Page, selects: Sequence[str], sobject: str, stamp: str, conditions: Sequence[str]) -> bytes:
+        """A page's records with the fields of all selects. Those whose `stamp` moves between two questions are asked for
+        again: joined, they would never have been so, and left out, be taken for gone. Only what is gone by then is not."""
+        first, *others = selects
+        whole: dict[bytes, Record] = {}
+        found, tries = self._by_id([page]), 0
+        while left := found.keys() - whole.keys():
+            if tries == _TRIES:
+                raise SourceError(
+                    f"Records of {sobject} change faster than they can be read in {len(selects)} parts; trying again later "
+                    "can help, and so does leaving some of its fields out in the settings.",
+                    transient=True,
+                )
+            tries += 1
+            ids = [msgspec.json.decode(record_id) for record_id in left]
+            these = [*conditions, filled("Id >= {}", min(ids)), filled("Id <= {}", max(ids))]
+            rests = [self._by_id(self._query(soql(select, sobject, these))) for select in others]
+            for record_id, record in found.items():
+                parts = [record, *(rest.get(record_id, {}) for rest in rests)]
+                if all(part.get(stamp) == record[stamp] for part in parts):
+                    whole[record_id] = {name: value for part in parts for name, value in part.items()}
+            found = self._by_id(self._query(soql(first, sobject, these))) if left - whole.keys() else {}
+        return msgspec.json.encode(list(whole.values()))
+
+    def _by_id(self, pages: Iterable[Page]) -> dict[bytes, Record]:
+        found: dict[bytes, Record] = {}
+        for page in pages:
+            try:
+                found |= {bytes(each["Id"]): each for each in _records.decode(page.records)}
+            except (msgspec.DecodeError, KeyError):
+                raise self.surprise(page.response, "no list of records") from None
+        return found
 
     def _query(self, text: str) -> Iterator[Page]:
         response = self.get("queryAll", {"q": text})

@@ -68,6 +68,11 @@ class Source:
         return self.sobject.name
 
     @property
+    def moved(self) -> str:
+        """The field that tells whether two parts of a record are of one version."""
+        return "SystemModstamp" if "SystemModstamp" in self.sobject.fields else self.stamp
+
+    @property
     def mark(self) -> str:
         """Changes when fields come or go."""
         return f"{crc32(','.join(self.fields).encode()):08x}"

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from landing import Landing, landed, read
 
-from connectors import salesforce, salesforce_api, salesforce_streams
+from connectors import salesforce, salesforce_streams
 from connectors.base import Choices, Connector, SourceError, Unavailable
 from connectors.salesforce import custom
 from connectors.sandbox import salesforce as stand_in
@@ -81,34 +81,6 @@ def test_every_readable_field_is_kept_but_no_compound_and_no_wrapping(running: R
         assert extra["Success_Plan__c"] == running.world.accounts[record_id[0]]["Success_Plan__c"]
         assert "BillingStreet" in extra
         assert not {"attributes", "BillingAddress", "Name"} & set(extra)
-
-
-def test_too_many_fields_for_one_address_are_asked_for_in_parts(
-    running: Running, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = landed(connect("salesforce"), "opportunities").all
-    monkeypatch.setattr(salesforce_api, "_LONGEST_SELECT", 80)
-    running.salesforce.log.clear()
-    assert landed(connect("salesforce"), "opportunities").all == whole
-    assert max(len(entry.target) for entry in running.salesforce.log) < 500
-
-
-def test_what_changes_between_two_parts_of_a_wide_page_comes_whole_the_next_time(
-    running: Running, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(salesforce_api, "_LONGEST_SELECT", 80)
-    landing = landed(connect("salesforce"), "accounts")
-    record_id = next(iter(running.world.accounts))
-    running.world.change("account", record_id, Name="First", Website="first.example")
-    running.world.tick(120)
-    late = running.world.now
-    again = lambda: running.world.change("account", record_id, at=late, Name="Second", Website="second.example")  # noqa: E731
-    running.salesforce.faults.run(again, "SELECT.*Website")
-    landing.read_on(connect("salesforce"))
-    assert (landing.all[(record_id,)]["name"], landing.all[(record_id,)]["website"]) != ("First", "second.example")
-    running.world.tick(120)
-    landing.read_on(connect("salesforce"))
-    assert (landing.all[(record_id,)]["name"], landing.all[(record_id,)]["website"]) == ("Second", "second.example")
 
 
 def test_a_row_that_becomes_visible_late_is_not_lost(running: Running, connect: Connect) -> None:

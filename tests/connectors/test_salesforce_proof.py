@@ -274,3 +274,19 @@ def test_formulas_bring_nothing_that_is_older_than_the_day_to_begin_at(ours: Com
         assert {key for (key,) in one.table()} == {
             account["Id"] for account in ours.world.alive("account") if account["SystemModstamp"] >= day
         }
+
+
+def test_a_list_that_is_shorter_than_its_count_takes_nothing_for_gone(opened: Open) -> None:
+    one = opened("opportunity_stages")
+    stages = list(one.world.alive("opportunity_stage"))
+    short = {"totalSize": len(stages), "done": True, "records": stages[1:]}
+    server(one).faults.answer(200, "FROM\\+OpportunityStage", body=short)
+    complete(one.sync(), one.name)
+    one.check()
+
+    lose(one, stages[0]["Id"])
+    server(one).faults.answer(200, "FROM\\+OpportunityStage", times=2, body=short)
+    proof = one.sync().proofs[one.name]
+    assert (proof.source_rows, proof.stored_rows) == (len(stages), len(stages) - 1)
+    complete(one.sync(), one.name)
+    one.check()
