@@ -52,7 +52,7 @@ from connectors.base import (
 from connectors.http import Gate, Login, Patience, Quota, Site
 from connectors.salesforce_api import PAGE, Page, SalesforceApi, SObject, filled, soql
 from connectors.salesforce_formulas import Block, Blocks
-from connectors.salesforce_streams import STREAMS, Source, custom, stamp_of, wanted
+from connectors.salesforce_streams import STREAMS, Source, custom, filled_by, stamp_of, wanted
 from connectors.window import Window, windows
 
 log = logging.getLogger(__name__)
@@ -135,21 +135,21 @@ class Salesforce(SalesforceApi):
         if stream.name == "fields":
             yield from self._field_list(stream)
         elif stream.write == "snapshot":
-            yield from self._list(self._source(stream))
+            yield from self._list(self._source(stream, {}))
         else:
-            yield from self._changes(self._source(stream), cursor)
+            yield from self._changes(self._source(stream, cursor or {}), cursor)
 
     def at(self, read: Read, moment: datetime) -> Cursor | None:
         (stream,) = read.streams
         return None if stream.write == "snapshot" else {"until": moment.isoformat()}
 
     def opened(self, stream: Stream, records: bytes) -> Batch:
-        decoder = rows.Decoder(stream) if stream.name == "fields" else self._source(stream).decoder
+        decoder = rows.Decoder(stream) if stream.name == "fields" else self._source(stream, {}).decoder
         page = decoder.page(records)
         return Batch({}, {stream.name: page.table}, page.rejects)
 
-    def _source(self, stream: Stream) -> Source:
-        return Source.of(stream, self._sobject(stream), self._choices)
+    def _source(self, stream: Stream, cursor: Cursor) -> Source:
+        return Source.of(stream, self._sobject(stream), self._choices, cursor.get("names", {}))
 
     def _sobject(self, stream: Stream) -> SObject:
         try:
@@ -173,14 +173,16 @@ class Salesforce(SalesforceApi):
         The queries have no upper bound: a record that was made in time and changed while we read would be left out, and the
         count would miss it. What is too young to be sure of is read once more the next time.
         """
-        if cursor and cursor.get("fields", source.mark) != source.mark:
+        known, until = cursor or {}, self._until()
+        if known.get("fields", source.mark) != source.mark:
             # A field that has just become visible does not move the records that have it.
             log.info("Salesforce: fields of %s have come or gone, so everything is read once more", source.name)
             cursor = None
-        until = self._until()
-        kept = {"fields": source.mark, "swept": (cursor or {}).get("swept", until.isoformat())}
+        kept: dict[str, Any] = {"fields": source.mark, "swept": known.get("swept", until.isoformat())}
+        if source.names:
+            kept["names"] = dict(source.names)
         if source.formulas:
-            kept["formulas"] = (cursor or {}).get("formulas") or {"at": until.isoformat()}
+            kept["formulas"] = known.get("formulas") or {"at": until.isoformat()}
         while True:
             for window, place in self._windows(cursor, until):
                 for batch in self._window(source, source.changed(window.since), window, place):
@@ -363,7 +365,7 @@ class Salesforce(SalesforceApi):
         if ended is None or stream.write == "snapshot":
             yield from self.batches(read, cursor)
             return
-        source = self._source(stream)
+        source = self._source(stream, ended.cursor)
         lacking = missing[stream.name]["id"].to_pylist() if stream.name in missing else []
         if lacking and len(lacking) <= max(_IDS, ended.records // 20):  # beyond that, pages cost fewer requests
             yield from self._named(source, lacking, ended)
@@ -431,7 +433,8 @@ class Salesforce(SalesforceApi):
             sobject = self._sobject(stream)
         except Unavailable as error:
             return str(error)
-        hidden = sorted({field for _, field in wanted(stream, self._choices) if not sobject.named(field)})
+        found = filled_by(stream, sobject, self._choices, {})
+        hidden = sorted({field for column, field in wanted(stream, self._choices) if column not in found})
         return "can be read" + (f", except {', '.join(hidden)}: hidden from this user, or not there" if hidden else "")
 
     def estimate(self, reads: tuple[Read, ...]) -> Iterator[Estimate]:

@@ -68,10 +68,14 @@ class SObject:
         """Whether deleted records stay for a while, marked."""
         return "IsDeleted" in self.fields
 
+    @property
+    def labels(self) -> list[tuple[str, str]]:
+        """Each field's name, and what people see in its place."""
+        return [(name, field.label) for name, field in self.fields.items()]
+
     def named(self, wanted: str) -> str | None:
-        """The field of a name or, failing that, a label, in any case."""
-        by_label = {field.label.lower(): name for name, field in self.fields.items()}
-        return (by_label | {name.lower(): name for name in self.fields}).get(wanted.lower())
+        """The field of a name, in any case."""
+        return next((name for name in self.fields if name.lower() == wanted.lower()), None)
 
 
 @dataclass(frozen=True)

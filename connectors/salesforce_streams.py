@@ -6,7 +6,7 @@ Here belongs how one object's records become one stream's rows. Not here: when t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zlib import crc32
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from connectors import rows
 from connectors.base import Choices, Read, SourceError, Stream
 from connectors.columns import streams
+from connectors.naming import field_of
 from connectors.salesforce_api import SObject, filled
 
 STREAMS = streams("salesforce")
@@ -43,10 +44,11 @@ class Source:
     stamp: str
     formulas: tuple[str, ...]
     decoder: rows.Decoder
+    names: Mapping[str, str]  # the fields that the settings name by their labels, for the next read to remember
 
     @classmethod
-    def of(cls, stream: Stream, sobject: SObject, choices: Choices) -> Source:
-        sources = dict(wanted(stream, choices))
+    def of(cls, stream: Stream, sobject: SObject, choices: Choices, remembered: Mapping[str, str]) -> Source:
+        sources = filled_by(stream, sobject, choices, remembered)
         # Reading itself needs these, whatever people chose.
         needed = {*stream.key, stream.version, "is_deleted", "created_date", "Id", "IsDeleted", "SystemModstamp", "CreatedDate"}
         without = choices.without.get(stream.name, frozenset()) - needed
@@ -54,14 +56,16 @@ class Source:
         fields = tuple(sorted(field for field in sobject.fields if field.lower() not in left_out))
         decoder = rows.Decoder(
             stream,
-            sources={column: found for column, field in sources.items() if (found := sobject.named(field))},
+            sources=sources,
             drop=("attributes",),  # wrapping: the type and address of each record
             without=without,
             finish=_long_ids,
             deleted=_deleted if sobject.flagged else rows.nothing_deleted,
         )
         formulas = tuple(field for field in fields if sobject.fields[field].calculated)
-        return cls(stream, sobject, fields, stamp_of(stream), formulas, decoder)
+        mapped = choices.fields.get(stream.name, {})
+        names = {mapped[column]: field for column, field in sources.items() if not sobject.named(mapped.get(column, field))}
+        return cls(stream, sobject, fields, stamp_of(stream), formulas, decoder, names)
 
     @property
     def name(self) -> str:
@@ -74,8 +78,8 @@ class Source:
 
     @property
     def mark(self) -> str:
-        """Changes when fields come or go."""
-        return f"{crc32(','.join(self.fields).encode()):08x}"
+        """Changes when fields come or go, or are given the label that the settings name."""
+        return f"{crc32(','.join((*self.fields, *self.names.values())).encode()):08x}"
 
     def changed(self, since: datetime | None) -> list[str]:
         """Conditions on what has changed. What has no stamp that moves is asked for while it lies in the bin."""
@@ -99,11 +103,25 @@ def stamp_of(stream: Stream) -> str:
 
 
 def wanted(stream: Stream, choices: Choices) -> Iterator[tuple[str, str]]:
-    """The fields that columns come from: (column, field)."""
+    """The fields that columns come from: (column, field), by name or, where the settings say so, by label."""
     mapped = choices.fields.get(stream.name, {})
     for column in stream.columns:
         if field := column.source or mapped.get(column.name, ""):
             yield column.name, field
+
+
+def filled_by(stream: Stream, sobject: SObject, choices: Choices, remembered: Mapping[str, str]) -> dict[str, str]:
+    """The names of those fields by column, without those that cannot be seen. `remembered`: what the last read found by
+    label."""
+    mapped = choices.fields.get(stream.name, {})
+    found: dict[str, str] = {}
+    for column, field in wanted(stream, choices):
+        name = sobject.named(field)
+        if name is None and column in mapped:
+            name = field_of(f"salesforce.fields.{stream.name}.{column}", field, sobject.labels, remembered.get(field))
+        if name is not None:
+            found[column] = name
+    return found
 
 
 def _deleted(table: pa.Table) -> pa.ChunkedArray:

@@ -75,6 +75,54 @@ def test_fields_can_be_mapped_by_name_in_any_case_or_by_label(running: Running, 
         assert landing.all[(deal,)]["blocking_feature"] == "APP-1"
 
 
+def blocked_by(field: str) -> Choices:
+    return Choices({"opportunities": {"blocking_feature": field}})
+
+
+def blockers(landing: Landing) -> dict[str, Any]:
+    return {record_id: row["blocking_feature"] for (record_id,), row in landing.all.items()}
+
+
+def test_a_field_that_is_renamed_is_still_read_and_the_log_says_so(
+    running: Running, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    field, deals = "Opportunity.Blocking_Feature__c", list(running.world.opportunities)
+    choices = blocked_by("blocking feature")
+    landing = landed(connect("salesforce", choices=choices), "opportunities")
+    running.salesforce.labels[field] = "What blocks it"
+    running.world.change("opportunity", deals[0], Blocking_Feature__c="APP-7")
+    running.world.tick(120)
+    landing.read_on(connect("salesforce", choices=choices))
+    assert blockers(landing) == {deal: running.world.opportunities[deal]["Blocking_Feature__c"] for deal in deals}
+    assert "Blocking_Feature__c is read on" in caplog.text
+
+    running.salesforce.labels["Opportunity.NextStep"] = "Blocking Feature"  # now another field is what the settings name
+    running.world.tick(120)
+    landing.read_on(connect("salesforce", choices=choices))
+    assert blockers(landing) == {deal: running.world.opportunities[deal]["NextStep"] for deal in deals}
+
+
+def test_a_label_of_several_fields_is_an_error_that_names_them(running: Running, connect: Connect) -> None:
+    running.salesforce.labels = {"Opportunity.NextStep": "Blocking Feature"}
+    connector = connect("salesforce", choices=blocked_by("Blocking Feature"))
+    said = 'salesforce.fields.opportunities.blocking_feature: 2 fields are named "Blocking Feature"'
+    with pytest.raises(SourceError, match=f"{said}.*: NextStep, Blocking_Feature__c;"):
+        landed(connector, "opportunities")
+    (finding,) = (each for each in connector.check() if each.subject == "opportunities")
+    assert not finding.ok
+    assert said in finding.message
+
+
+def test_a_label_does_not_stand_in_for_a_field_that_is_hidden(running: Running, connect: Connect) -> None:
+    running.salesforce.hidden = {"Account.Website"}
+    running.salesforce.labels = {"Account.Success_Plan__c": "Website"}
+    connector = connect("salesforce")
+    assert {row["website"] for row in landed(connector, "accounts").all.values()} == {None}
+    assert {finding.subject: finding.message for finding in connector.check()}["accounts"].startswith(
+        "can be read, except Website: hidden"
+    )
+
+
 def test_every_readable_field_is_kept_but_no_compound_and_no_wrapping(running: Running, connect: Connect) -> None:
     for record_id, row in landed(connect("salesforce"), "accounts").all.items():
         extra = json.loads(row["extra"])
