@@ -46,6 +46,7 @@ from connectors.base import (
     Read,
     Reject,
     SourceError,
+    Span,
     Stream,
     Unavailable,
 )
@@ -334,16 +335,17 @@ class Salesforce(SalesforceApi):
         counted = None if due else self._counted(source, until)
         if counted is not None:
             self._ended[name] = _Ended(done, until, counted)
-            return Batch(done, counted={name: Count(counted, "created_date", until)}, covered_until=until)
+            count = Count(counted, "created_date", until, since=source.kept_since(until))
+            return Batch(done, counted={name: count}, covered_until=until)
         keys = self._ids(source, until)
         done = {**done, "swept": done["until"]}
         self._ended[name] = _Ended(done, until, len(keys))
-        return Batch(done, present={name: Present(keys)}, covered_until=until)
+        return Batch(done, present=_present(source, keys, until), covered_until=until)
 
     def _counted(self, source: Source, until: datetime) -> int | None:
         """None where Salesforce cannot count so many in the time that it gives itself."""
         try:
-            return self.count(source.name, source.living(self._choices.since, until))
+            return self.count(source.name, source.living(self._choices.since, source.kept_since(until), until))
         except SourceError as error:
             if "QUERY_TIMEOUT" not in str(error):
                 raise
@@ -353,7 +355,8 @@ class Salesforce(SalesforceApi):
     def _ids(self, source: Source, until: datetime) -> pa.Table:
         """The ids of all that live, also of those that are younger than `until`: what changed lately was read as well."""
         narrow = replace(source, fields=("Id",))
-        pages = self._window(narrow, source.living(self._choices.since), Window(None, until), {})
+        wanted = source.living(self._choices.since, source.kept_since(until))
+        pages = self._window(narrow, wanted, Window(None, until), {})
         tables = [batch.rows[source.stream.name] for batch in pages if batch.rows]
         return pa.concat_tables(table.select(source.stream.key) for table in tables)
 
@@ -369,11 +372,11 @@ class Salesforce(SalesforceApi):
         lacking = missing[stream.name]["id"].to_pylist() if stream.name in missing else []
         if lacking and len(lacking) <= max(_IDS, ended.records // 20):  # beyond that, pages cost fewer requests
             yield from self._named(source, lacking, ended)
-        elif lacking or ended.records <= LARGE:
+        elif lacking or ended.records <= LARGE or source.kept_since(ended.until):  # of a part, ids do not tell what is missing
             yield from self._everything(source, ended)
         else:
-            present = Present(self._ids(source, ended.until))
-            yield Batch({**ended.cursor, "swept": None}, present={stream.name: present}, covered_until=ended.until)
+            present = _present(source, self._ids(source, ended.until), ended.until)
+            yield Batch({**ended.cursor, "swept": None}, present=present, covered_until=ended.until)
 
     def _named(self, source: Source, ids: Sequence[str], ended: _Ended) -> Iterator[Batch]:
         for start in range(0, len(ids), _IDS):
@@ -385,13 +388,13 @@ class Salesforce(SalesforceApi):
 
     def _everything(self, source: Source, ended: _Ended) -> Iterator[Batch]:
         name, ids = source.stream.name, []
-        since = self._choices.since
+        since = max(filter(None, (self._choices.since, source.kept_since(ended.until))), default=None)
         for batch in self._window(source, source.changed(since), Window(since, ended.until), {}):
             table = batch.rows.get(name)
             if table is not None:
                 ids.append(table.filter(pc.is_null(table["_deleted_at"])).select(source.stream.key))
             yield Batch(ended.cursor, batch.rows, batch.rejects)
-        yield Batch(ended.cursor, present={name: Present(pa.concat_tables(ids))}, covered_until=ended.until)
+        yield Batch(ended.cursor, present=_present(source, pa.concat_tables(ids), ended.until), covered_until=ended.until)
 
     # before reading -------------------------------------------------------------------------------------------------
 
@@ -470,6 +473,11 @@ def _used(headers: Mapping[str, str]) -> tuple[int, int] | None:
     """Sforce-Limit-Info: api-usage=18/5000; per-app-api-usage=17/250(appName=some-app)"""
     found = re.search(r"(?<![\w-])api-usage=(\d+)/(\d+)", headers.get("Sforce-Limit-Info", ""))
     return (int(found[1]), int(found[2])) if found else None
+
+
+def _present(source: Source, keys: pa.Table, until: datetime) -> Mapping[str, Present]:
+    kept = source.kept_since(until)
+    return {source.stream.name: Present(keys, span=Span("created_date", kept, None) if kept else None)}
 
 
 def _after(conditions: Sequence[str], record_id: str | None) -> list[str]:

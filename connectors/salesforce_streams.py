@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zlib import crc32
 
 import pyarrow as pa
@@ -22,6 +22,9 @@ from connectors.salesforce_api import SObject, filled
 
 STREAMS = streams("salesforce")
 _CUSTOM = STREAMS.pop("custom_object")
+# The history of fields is dropped after 18 months, or some time later, without a mark:
+# https://docs.releasenotes.salesforce.com/en-us/spring19/release-notes/rn_pds_field_history_tracking_deletion.htm
+_HISTORY = timedelta(days=540)
 _CUSTOM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*__c", re.ASCII)
 
 
@@ -88,11 +91,16 @@ class Source:
         binned = self.stamp == "CreatedDate" and self.sobject.flagged
         return [filled(f"({self.stamp} >= {{}} OR IsDeleted = true)" if binned else f"{self.stamp} >= {{}}", since)]
 
-    def living(self, since: datetime | None, before: datetime | None = None) -> list[str]:
-        """Conditions on what must stand in the table, of what was made before a moment."""
+    def kept_since(self, until: datetime) -> datetime | None:
+        """From when on Salesforce surely has what was made; what is older and not there any more was not deleted."""
+        return until - _HISTORY if self.name.endswith("FieldHistory") else None
+
+    def living(self, since: datetime | None, made: datetime | None = None, before: datetime | None = None) -> list[str]:
+        """Conditions on what must stand in the table, of what was made from a moment on and before another."""
         return [
             *(["IsDeleted = false"] if self.sobject.flagged else []),
             *([filled(f"{self.stamp} >= {{}}", since)] if since else []),
+            *([filled("CreatedDate >= {}", made)] if made else []),
             *([filled("CreatedDate < {}", before)] if before else []),
         ]
 

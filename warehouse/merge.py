@@ -152,21 +152,22 @@ def _compared(table: RawTable) -> str:
 def sweep(bulk: Bulk, table: RawTable, present: PresentLike, at: datetime, counts: TableReport, *, doubted: bool) -> None:
     """Marks what has gone. What is there after all is not revived: it may have changed meanwhile, and is read again.
 
-    `doubted`: nearly all of a table is not believed to be gone. Raises WarehouseError then.
+    `doubted`: nearly all of a table, or of what it has since a moment, is not believed to be gone. Raises WarehouseError then.
     """
     bulk.stage("_present", present.keys)
-    gone = f"t._deleted_at is null and {_scope(bulk, present)} and not {_among('_present', present.keys)}"
-    if doubted and present.within is None and present.span is None and set(present.keys.column_names) == set(table.key):
-        _doubt(bulk, table, gone)
+    judged = f"t._deleted_at is null and {_scope(bulk, present)}"
+    gone = f"{judged} and not {_among('_present', present.keys)}"
+    to_the_end = present.within is None and (present.span is None or present.span.end is None)
+    if doubted and to_the_end and set(present.keys.column_names) == set(table.key):
+        _doubt(bulk, table, judged, gone)
     counts.deleted += bulk.execute(
         f"update {table.full_name} as t set _synced_at = {moment(at)}, _deleted_at = {moment(at)} where {gone}"
     )
 
 
-def _doubt(bulk: Bulk, table: RawTable, gone: str) -> None:
+def _doubt(bulk: Bulk, table: RawTable, judged: str, gone: str) -> None:
     alive, lost = bulk.fetch(
-        f"select count(*), coalesce(sum(case when {gone} then 1 else 0 end), 0) from {table.full_name} as t "
-        "where t._deleted_at is null"
+        f"select count(*), coalesce(sum(case when {gone} then 1 else 0 end), 0) from {table.full_name} as t where {judged}"
     )[0]
     if alive and (lost == alive or (lost > FEW and 2 * lost > alive)):
         raise WarehouseError(

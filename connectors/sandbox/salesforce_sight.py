@@ -30,6 +30,7 @@ class Sight:
     short_ids = False
     sees_all = True  # the permission View All Data, as the user's own permissions tell it
     visibility_lag = timedelta(0)  # rows younger than this are not visible yet
+    history_kept: timedelta | None = None  # what fields were before is gone after this, without a mark; None: never
 
     def __init__(self) -> None:
         self.hidden: set[str] = set()  # such as "Case" or "Opportunity.Loss_Reason__c"
@@ -116,6 +117,9 @@ class Sight:
         return self.world.store(sobject.kind) if sobject.kind else {}
 
     def _shows(self, sobject: Object, row: Record, everything: bool) -> bool:
+        kept = self.history_kept if sobject.name.endswith("FieldHistory") else None
+        if kept and row["CreatedDate"] < salesforce_org.time(self.world.now - kept):
+            return False
         if "_purged" in row or row["Id"] in self.unseen or ("_deleted_at" in row and "IsDeleted" not in row):
             return False
         if self.visibility_lag:

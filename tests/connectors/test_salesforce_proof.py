@@ -290,3 +290,65 @@ def test_a_list_that_is_shorter_than_its_count_takes_nothing_for_gone(opened: Op
     assert (proof.source_rows, proof.stored_rows) == (len(stages), len(stages) - 1)
     complete(one.sync(), one.name)
     one.check()
+
+
+@pytest.fixture
+def history(opened: Open) -> Stream:
+    """Of fields, some of it older than Salesforce keeps it, read when it was not."""
+    one = opened("opportunity_field_history")
+    server(one).history_kept = timedelta(days=730)
+    one.world.tick(300 * 86_400)
+    return one
+
+
+def old(one: Stream) -> set[str]:
+    border = one.world.now - timedelta(days=730)
+    return {key for (key,), row in one.table().items() if row["created_date"] < border}
+
+
+def test_history_that_is_kept_no_longer_is_no_difference_and_not_deleted(history: Stream) -> None:
+    gone = old(history)
+    assert gone
+    assert len(gone) < len(history.table())
+    for days in (1, 1, 8):  # the last time by ids
+        history.world.tick(days * 86_400)
+        server(history).log.clear()
+        complete(history.sync(), history.name)
+        assert {row["_deleted_at"] for row in history.table().values()} == {None}
+        assert asked(history, "queryAll?") == 2  # what has changed, and the proof
+
+
+@pytest.mark.parametrize("large", [salesforce.LARGE, 1])
+def test_history_that_is_lost_or_purged_is_found_beside_what_is_kept_no_longer(
+    history: Stream, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    monkeypatch.setattr(salesforce, "LARGE", large)  # by pages, or by a Bulk job
+    lost, purged = (
+        history.world.create("opportunity", Name=name, CloseDate="2027-12-01", AccountId=next(iter(history.world.accounts)))[
+            "Id"
+        ]
+        for name in ("Lost", "Purged")
+    )
+    history.world.tick(SETTLED)
+    complete(history.sync(), history.name)
+    before = history.table()
+    of = {deal: {key for key, row in before.items() if row["opportunity_id"] == deal} for deal in (lost, purged)}
+    assert all(of.values())
+    for (key,) in of[lost]:
+        lose(history, key)
+    salesforce_org.purge(history.world, "opportunity", purged)
+    history.world.create("opportunity", Name="More", CloseDate="2027-12-01", AccountId=next(iter(history.world.accounts)))
+    history.world.tick(SETTLED)
+    complete(history.sync(), history.name)
+    after = history.table()
+    assert {key for key in before if after[key]["_deleted_at"]} == of[purged]
+
+
+def test_a_permission_that_was_lost_deletes_no_history(history: Stream) -> None:
+    history.sync()
+    before = history.table()
+    server(history).unseen = set(history.world.store("opportunity_field_history"))
+    history.world.tick(SETTLED)
+    with pytest.raises(Exception, match="permission was lost"):
+        history.sync()
+    assert history.table() == before

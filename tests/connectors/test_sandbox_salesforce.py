@@ -188,6 +188,15 @@ def test_rows_can_become_visible_late(site: Running, ask: Asker) -> None:
     assert [row["Id"] for row in records(ask, query)] == [contact["Id"]]
 
 
+def test_history_of_fields_can_be_gone_after_some_time_without_a_mark(site: Running, ask: Asker) -> None:
+    query = "SELECT Id, CreatedDate FROM OpportunityFieldHistory"
+    rows = records(ask, query, "queryAll")
+    site.salesforce.history_kept = timedelta(days=365)
+    kept = [row for row in rows if row["CreatedDate"] >= "2025-11-02T04:00:00.000+0000"]
+    assert [row["Id"] for row in records(ask, query, "queryAll")] == [row["Id"] for row in kept]
+    assert 0 < len(kept) < len(rows)
+
+
 def test_deleted_ids_are_told_for_fifteen_days(site: Running, ask: Asker) -> None:
     gone = next(iter(site.world.contacts))
     site.world.delete("contact", gone)
