@@ -192,6 +192,7 @@ class Connector(ABC):
 
     tool: ClassVar[str]
     reads: ClassVar[tuple[Read, ...]]
+    kept: ClassVar[tuple[str, ...]] = ("fields",)  # what of a cursor is no place, and stays when a read is sent back
 
     @property
     @abstractmethod

@@ -91,6 +91,7 @@ class Salesforce(SalesforceApi):
 
     tool = "salesforce"
     reads = tuple(Read(name, (stream,)) for name, stream in STREAMS.items())
+    kept = ("fields", "names", "swept", "formulas")
 
     def __init__(
         self,

@@ -108,12 +108,13 @@ def resync(
     much, is then marked as deleted."""
     current = settings.load()
     tool, read = _read_of(current, table)
-    cursor = tool.connector().at(read, since.replace(tzinfo=UTC)) if since else None
+    connector = tool.connector()
+    cursor = connector.at(read, since.replace(tzinfo=UTC)) if since else None
     if since and cursor is None:
         out.print(f"{table} is always read as a whole.", highlight=False)
     warehouse = current.warehouse()
     with spinner("Waiting for the warehouse"), warehouse.tool_lock(tool.name):
-        load.rewind(warehouse, tool.name, read.name, cursor)
+        load.rewind(warehouse, tool.name, read.name, cursor, kept=connector.kept)
     finish(run_sync([tool.name], tables=[stream.name for stream in read.streams], verbose=verbose))
 
 

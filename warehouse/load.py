@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -106,9 +106,14 @@ def cursor(
     return dict(reached) if reached is not None and known == wanted else None
 
 
-def rewind(warehouse: Warehouse, tool: str, read: str, to: Mapping[str, Any] | None) -> None:
-    """Makes the next run of a read begin at another cursor; at None it reads everything, as the first did."""
+def rewind(warehouse: Warehouse, tool: str, read: str, to: Mapping[str, Any] | None, *, kept: Collection[str] = ()) -> None:
+    """Makes the next run of a read begin at another cursor, to which the last one adds what `kept` names; at None it reads
+    everything, as the first did."""
     with warehouse.loading(f"rewind {tool}/{read}") as bulk:
+        if to is not None:
+            found = bulk.fetch("select cursor from sync.cursors where tool = $1 and read = $2", [tool, read])
+            last = json.loads(found[0][0]) or {} if found else {}
+            to = {**{name: last[name] for name in kept if name in last}, **to}
         bulk.execute("update sync.cursors set cursor = $3 where tool = $1 and read = $2", [tool, read, _json(to)])
 
 

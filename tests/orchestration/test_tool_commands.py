@@ -87,6 +87,36 @@ def test_a_table_is_read_again_since_a_day(tiny: Company) -> None:
     assert {id_ for id_, at in rows if at.date() >= day} <= mended < {id_ for id_, _ in rows}
 
 
+def test_what_is_read_again_since_a_day_knows_what_it_knew(tiny: Company) -> None:
+    """Which fields there were and were named how, and when formulas were last looked at."""
+    org, world = tiny.running.salesforce, tiny.world
+    choose(tiny, "salesforce", fields={"accounts": {"segment": "Success Plan"}})
+    org.hidden = {"Account.Website"}
+    run("sync", "salesforce")
+    account = next(iter(world.accounts))
+    org.labels = {"Account.Success_Plan__c": "Plan"}
+    world.tick(8 * 86_400)
+    for each in list(world.accounts):
+        world.create("opportunity", AccountId=each, Name="More", CloseDate="2027-01-01", Amount=500.0)
+    world.change("account", account, Success_Plan__c="Grow")
+    world.tick(300)
+
+    again = ("resync", "salesforce.accounts", "--since", world.day(0))
+    run(*again)
+    assert ask(f"select segment from salesforce.accounts where id = '{account}'") == [("Grow",)]
+    pipelines = {id_: json.loads(extra)["Open_Pipeline__c"] for id_, extra in ask("select id, extra from salesforce.accounts")}
+    sums = dict.fromkeys(world.accounts, 0.0)
+    for deal in world.alive("opportunity"):
+        if not deal["IsClosed"]:
+            sums[deal["AccountId"]] += deal["Amount"]
+    assert pipelines == sums
+
+    org.hidden = set()
+    run(*again)
+    websites = dict(ask("select id, website from salesforce.accounts"))
+    assert websites == {id_: found["Website"] for id_, found in world.accounts.items()}
+
+
 def test_a_table_that_is_none_is_refused_with_the_nearest(tiny: Company) -> None:
     said = run("resync", "zendesk.ticket", exit_code=1).stderr
     assert said == "zendesk.ticket is not a table that is read from a tool; did you mean zendesk.tickets?\n"
