@@ -8,13 +8,14 @@ Requests of a read that finds n records, with p = max(1, ⌈n / 2,000⌉) pages:
 
 - what has changed: a description, p pages, a count. Of more than 10,000 records the first page only, then a Bulk job:
   one request to make it, one for each look at it (after 1, 3, 7, 15, 31, 61, 91 … seconds) and ⌈(n - 2,000) / 10,000⌉
-  pages of results. Where the fields fill f addresses, each page is asked for f times; a job has them all in one.
+  pages of results. Where the fields fill f addresses, each page is asked for f times, and what changes meanwhile once
+  more; a job has them all in one.
 - small lists (stages, record types, currencies): a description, p pages. Fields: a description for each object that no
   other read of the same run has described.
 - formulas, once in `formulas_days`: ⌈all living / 2,000⌉ narrow pages, and one for each block of 2,000 that has changed.
 - once a week all ids in place of the count, as many pages or such a job as all living records have.
 - a difference: as many pages, or such a job, for all records once more; of more than 10,000 for their ids alone. Ids that
-  the table lacks: one request for each hundred.
+  the table lacks: one request for each hundred. Of the history of fields all that Salesforce surely keeps.
 """
 
 from __future__ import annotations
