@@ -57,11 +57,15 @@ def as_shown(row: Mapping[str, Any], expected: Row) -> Row:
     return {"deleted": row["_deleted_at"] is not None, **plain}
 
 
+def by_key(table: str, found: Sequence[Mapping[str, Any]]) -> dict[Key, Mapping[str, Any]]:
+    key = _STREAMS[table].key if table in _STREAMS else ("id",)  # custom objects are declared by the settings
+    return {tuple(row[name] for name in key): row for row in found}
+
+
 def check(table: str, found: Sequence[Mapping[str, Any]], shown: Mapping[Key, Row]) -> None:
     """No row twice, every record with its columns, the deleted ones marked. Beside them there may stand records that
     were deleted before anybody looked, if they are marked so."""
-    key = _STREAMS[table].key if table in _STREAMS else ("id",)  # custom objects are declared by the settings
-    rows = {tuple(row[name] for name in key): row for row in found}
+    rows = by_key(table, found)
     assert len(rows) == len(found), f"{table}: a row stands twice"
     assert shown.keys() <= rows.keys(), f"{table} lacks {list(shown.keys() - rows.keys())[:5]}"
     for at, expected in shown.items():
