@@ -20,7 +20,7 @@ from orchestration import checks, faults, progress, settings
 from orchestration.config import TOOLS, Config, Night, ToolSection
 from orchestration.declared import raw_table
 from orchestration.settings import Settings, SettingsError
-from warehouse import load, schema
+from warehouse import load, migrate, schema
 from warehouse.engine import Warehouse, WarehouseError
 from warehouse.merge import TableReport
 
@@ -62,7 +62,7 @@ class Tools(dg.ConfigurableResource[Any]):
         if self._warehouse is None:
             try:
                 warehouse = self.settings.warehouse()
-                schema.prepare(warehouse, raw_tables())
+                migrate.prepare(warehouse, raw_tables())
                 self._warehouse = warehouse
             except (SettingsError, WarehouseError) as error:
                 self._warehouse = error

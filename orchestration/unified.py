@@ -16,7 +16,7 @@ from pydantic import Field, PrivateAttr
 from orchestration import checks, faults, progress, settings
 from orchestration.settings import Settings, SettingsError
 from orchestration.synced import column_schema, raw_tables
-from warehouse import freshness, gaps, identity, models, schema, settings_tables
+from warehouse import freshness, gaps, identity, migrate, models, schema, settings_tables
 from warehouse.engine import Warehouse, WarehouseError
 from warehouse.gaps import Rule
 from warehouse.models import Build, CheckFailed, Model, Models
@@ -96,7 +96,7 @@ class Refresh(dg.ConfigurableResource[Any]):
         _known(self.accept)
         warehouse = self.settings.warehouse()
         self._stack.enter_context(warehouse.hold("refresh"))
-        schema.prepare(warehouse, raw_tables())
+        migrate.prepare(warehouse, raw_tables())
         with warehouse.begin("write the settings") as connection:
             settings_tables.write(connection, settings.tables(self.settings))
         return warehouse

@@ -27,7 +27,7 @@ from orchestration import runs, settings
 from orchestration.declared import raw_table
 from orchestration.settings import Settings
 from orchestration.synced import raw_tables
-from warehouse import gaps, identity, load, models, schema, settings_tables
+from warehouse import gaps, identity, load, migrate, models, settings_tables
 from warehouse.engine import Warehouse
 from warehouse.gaps import RuleReport
 from warehouse.merge import TableReport
@@ -74,7 +74,7 @@ class Company:
         for tool in (tool for tool in connected if not tools or tool in tools):
             section = self.settings().tool(tool).section
             connector = self.connector(tool)
-            schema.prepare(self.warehouse, raw_tables(self.settings().config))
+            migrate.prepare(self.warehouse, raw_tables(self.settings().config))
             for read in section.reads():
                 started = datetime.now(UTC)
                 named: dict[str, Any] = {"tool": tool, "read": read.name, "run_id": f"run {next(self._runs)}"}
@@ -106,7 +106,7 @@ class Company:
 
     def refresh(self) -> list[RuleReport]:
         """Rebuilds every table at the world's own time, and says what each rule found."""
-        schema.prepare(self.warehouse, raw_tables(self.settings().config))
+        migrate.prepare(self.warehouse, raw_tables(self.settings().config))
         with self.warehouse.hold("refresh"):
             with self.warehouse.begin("write the settings") as connection:
                 settings_tables.write(connection, settings.tables(self.settings()))

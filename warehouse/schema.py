@@ -5,20 +5,18 @@ Here stands what they are and how they come to be in a database. What is written
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from warehouse.engine import Warehouse, WarehouseError, verbatim
+from warehouse.engine import verbatim
 
 Type = Literal["text", "integer", "double", "decimal", "boolean", "timestamp", "date", "json"]
 
 # Ordered byte by byte, with Unicode's upper and lower case: what DuckDB does, so that text compares alike on both.
 _TEXT = sa.Text().with_variant(sa.Text(collation="pg_c_utf8"), "postgresql")
-_OLDEST_POSTGRESQL = 17  # the first with that collation
 TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {
     "text": _TEXT,
     "json": _TEXT,  # JSON as text: the one form that both databases read alike
@@ -149,8 +147,16 @@ SYNC = (
     ),
     _table(
         "sync",
+        "version",
+        "The form of these tables, which an older fullpicture cannot write. One row.",
+        """
+        version integer Number of the form.
+    """,
+    ),
+    _table(
+        "sync",
         "schema_changes",
-        "Columns that declared tables gained.",
+        "Columns that declared tables gained, and columns that became wider.",
         """
         table_name text Schema and table.
         column_name text The column.
@@ -365,31 +371,6 @@ SETTINGS = (
 DECLARED = SYNC + LEDGERS + DECISIONS + SETTINGS
 
 
-def prepare(warehouse: Warehouse, raw: Sequence[RawTable]) -> None:
-    """Makes every declared table and column that the database lacks. A second call finds nothing to do."""
-    tables = [*raw_tables(raw), *DECLARED]
-    with warehouse.begin("prepare the tables") as connection:
-        _refuse_old(connection)
-        found = _existing_columns(connection)
-        missing = [table for table in tables if table.full_name not in found]
-        grown = [
-            (table, column)
-            for table in tables
-            for column in table.columns
-            if table.full_name in found and column.name not in found[table.full_name]
-        ]
-        if not missing and not grown:
-            return
-        statements = [f"create schema if not exists {name}" for name in sorted({table.schema for table in tables} | {"build"})]
-        for table in missing:
-            statements.append(_created(connection, table.schema, table.name, table.columns))
-            statements += _described(table.schema, table.name, table.description, table.columns, "table")
-        if missing:
-            connection.execute(verbatim("; ".join(statements)))  # at once: one by one they would be most of a first start
-        for table, column in grown:
-            _add_column(connection, table, column)
-
-
 def raw_tables(raw: Iterable[RawTable]) -> list[Table]:
     """The raw tables with the columns that every one of them has beside its own."""
     return [Table(table.schema, table.name, table.description, table.columns + RAW_COLUMNS) for table in raw]
@@ -397,7 +378,7 @@ def raw_tables(raw: Iterable[RawTable]) -> list[Table]:
 
 def create(connection: sa.Connection, schema: str, name: str, columns: Iterable[Column]) -> None:
     """Makes a table. It must not exist."""
-    connection.execute(verbatim(_created(connection, schema, name, columns)))
+    connection.execute(verbatim(created(connection, schema, name, columns)))
 
 
 def describe(
@@ -409,44 +390,22 @@ def describe(
     kind: Literal["table", "view"] = "table",
 ) -> None:
     """Writes the descriptions into the database's own comments."""
-    connection.execute(verbatim("; ".join(_described(schema, name, description, columns, kind))))
+    connection.execute(verbatim("; ".join(described(schema, name, description, columns, kind))))
 
 
-def _created(connection: sa.Connection, schema: str, name: str, columns: Iterable[Column]) -> str:
-    declared = ", ".join(f'"{column.name}" {_type(connection, column)}' for column in columns)
+def created(connection: sa.Connection, schema: str, name: str, columns: Iterable[Column]) -> str:
+    declared = ", ".join(f'"{column.name}" {type_of(connection, column)}' for column in columns)
     return f'create table {schema}."{name}" ({declared})'
 
 
-def _described(schema: str, name: str, description: str, columns: Iterable[Column], kind: str) -> list[str]:
-    texts = {f"{kind} {schema}.{name}": description}
+def described(schema: str, name: str, description: str | None, columns: Iterable[Column], kind: str) -> list[str]:
+    """Statements that write descriptions into the database's own comments; of the table too, unless None."""
+    texts = {} if description is None else {f"{kind} {schema}.{name}": description}
     texts |= {f'column {schema}.{name}."{column.name}"': column.description for column in columns}
     return ["comment on {} is '{}'".format(target, text.replace("'", "''")) for target, text in texts.items()]
 
 
-def _refuse_old(connection: sa.Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        version = int(connection.execute(sa.text("show server_version_num")).scalar_one()) // 10000
-        if version < _OLDEST_POSTGRESQL:
-            raise WarehouseError(f"This is PostgreSQL {version}: use version {_OLDEST_POSTGRESQL} or newer.")
-
-
-def _existing_columns(connection: sa.Connection) -> dict[str, set[str]]:
-    rows = connection.execute(sa.text("select table_schema, table_name, column_name from information_schema.columns"))
-    found: dict[str, set[str]] = {}
-    for schema, table, column in rows:
-        found.setdefault(f"{schema}.{table}", set()).add(column)
-    return found
-
-
-def _add_column(connection: sa.Connection, table: Table, column: Column) -> None:
-    connection.exec_driver_sql(f'alter table {table.full_name} add column "{column.name}" {_type(connection, column)}')
-    connection.execute(
-        sa.text("insert into sync.schema_changes values (:table, :column, 'added', :at)"),
-        {"table": table.full_name, "column": column.name, "at": datetime.now(UTC)},
-    )
-
-
-def _type(connection: sa.Connection, column: Column) -> str:
+def type_of(connection: sa.Connection, column: Column) -> str:
     kind = str(TYPES[column.type].compile(connection.dialect))
     # What nobody declared is most of a raw table: so kept it takes half of the room, and less time to write.
     return f"{kind} using compression zstd" if column.type == "json" and connection.dialect.name == "duckdb" else kind

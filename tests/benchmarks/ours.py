@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.declared import raw_table
-from warehouse import load, schema
+from warehouse import load, migrate
 from warehouse.engine import Warehouse
 
 
@@ -24,7 +24,7 @@ def main(tool: str, name: str, url: str, home: str, options: str) -> None:
     read = next(read for read in connector.reads if any(stream.name == name for stream in read.streams))
     tables = {stream.name: raw_table(stream) for stream in read.streams}
     warehouse = Warehouse(f"duckdb:///{home}/warehouse.duckdb", Path(home))
-    schema.prepare(warehouse, list(tables.values()))
+    migrate.prepare(warehouse, list(tables.values()))
     cursor = load.cursor(warehouse, tool, read.name, connector.host)
     report = load.load(
         warehouse,

@@ -23,7 +23,7 @@ from orchestration.declared import raw_table
 from orchestration.synced import raw_tables
 from tests.benchmarks.least import LEAST, Facts, Row
 from tests.night import Company, company
-from warehouse import load, schema
+from warehouse import load, migrate
 from warehouse.load import LoadReport
 
 pytestmark = pytest.mark.bench
@@ -101,7 +101,7 @@ def test_no_request_is_sent_for_nothing(tmp_path: Path, keep: Callable[[str, dic
         for server in at.running.servers:
             server.page_size = PAGE
         at.running.zendesk.empty_pages = False
-        schema.prepare(at.warehouse, raw_tables(at.settings().config))
+        migrate.prepare(at.warehouse, raw_tables(at.settings().config))
         for night in ("full", "night"):
             for tool in ("salesforce", "jira", "zendesk", "pendo"):
                 connector = at.connector(tool)

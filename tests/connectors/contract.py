@@ -21,7 +21,7 @@ from connectors.sandbox.world import World
 from orchestration.declared import raw_table
 from tests.night import Company, company
 from tests.truth.cases import Case, Key, Row
-from warehouse import load, schema
+from warehouse import load, migrate
 from warehouse.load import LoadReport
 
 PAGE = 2  # records of a page, whatever the vendor's own size
@@ -84,7 +84,7 @@ class Stream:
         """An empty warehouse again."""
         read = self.read_of(self.connector())
         tables = [raw_table(stream) for stream in read.streams]
-        schema.prepare(self.ours.warehouse, tables)
+        migrate.prepare(self.ours.warehouse, tables)
         with self.ours.warehouse.loading("forget") as bulk:
             for table in (*(table.full_name for table in tables), "sync.cursors", "sync.rejects", "sync.counts", "sync.runs"):
                 bulk.execute(f"delete from {table}")

@@ -21,7 +21,7 @@ from connectors import files as ours
 from connectors.base import Batch, Choices, Count, SourceError
 from connectors.files import Files, reads_of, snake
 from orchestration.declared import raw_table
-from warehouse import load, schema
+from warehouse import load, migrate
 from warehouse.engine import Warehouse
 from warehouse.load import LoadReport
 
@@ -76,7 +76,7 @@ class Table:
         (self.read,) = reads_of(self.said, folder)
         self.tables = {each.name: raw_table(each) for each in self.read.streams}
         self.warehouse = Warehouse(f"duckdb:///{folder / 'warehouse.duckdb'}", folder)
-        schema.prepare(self.warehouse, list(self.tables.values()))
+        migrate.prepare(self.warehouse, list(self.tables.values()))
 
     def sync(self, *, only: int | None = None) -> LoadReport:
         connector = Files(self.said, self.folder)

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.warehouse.things import THINGS, batch, loaded, row, rows_of
-from warehouse import gaps, load, schema
+from warehouse import gaps, load, migrate, schema
 from warehouse.engine import Warehouse, WarehouseError, verbatim
 from warehouse.gaps import RuleReport
 from warehouse.selects import ModelError
@@ -66,7 +66,7 @@ def night(number: int) -> datetime:
 
 @pytest.fixture
 def things(warehouse: Warehouse) -> Warehouse:
-    schema.prepare(warehouse, [THINGS])
+    migrate.prepare(warehouse, [THINGS])
     with warehouse.begin("settings") as connection:
         connection.execute(verbatim("insert into settings.options (fresh_hours) values (26)"))
         connection.execute(verbatim("insert into settings.reads values ('zendesk', 'things', true)"))

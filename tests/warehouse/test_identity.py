@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.warehouse.things import rows_of
-from warehouse import identity, schema
+from warehouse import identity, migrate
 from warehouse.engine import Warehouse, verbatim
 
 ACME, ACME_15 = "001A0000007qHgkIAE", "001A0000007qHgk"  # both forms of one id, as the vendor's documentation pairs such
@@ -49,7 +49,7 @@ def minted(tool: str, type_: str, id_: str) -> str:
 @pytest.fixture
 def resolve(warehouse: Warehouse) -> Resolve:
     """Takes the records as they are on a night and returns each one's customer and method."""
-    schema.prepare(warehouse, [])
+    migrate.prepare(warehouse, [])
     with warehouse.begin("x") as connection:
         connection.execute(verbatim(f"create table unified.records ({COLUMNS}, created_at timestamptz)"))
         connection.execute(verbatim("create table unified.contact_domains (host text)"))

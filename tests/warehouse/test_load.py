@@ -16,7 +16,8 @@ from connectors.base import ARROW, Batch, Count, Reject, Span
 from tests.warehouse.things import START, THINGS, batch, loaded, ran, row, rows_of
 from warehouse import load
 from warehouse.engine import Warehouse, WarehouseError
-from warehouse.schema import Column, RawTable, prepare
+from warehouse.migrate import prepare
+from warehouse.schema import Column, RawTable
 
 
 @pytest.fixture
@@ -182,19 +183,6 @@ def test_every_run_leaves_its_record(things: Warehouse) -> None:
         ("succeeded", 2, 0, 0, night(1), 0, None),
         ("succeeded", 0, 1, 1, night(2), 0, None),
         ("failed", 0, 0, 0, None, 4, "no answer"),
-    ]
-
-
-def test_a_column_declared_later_is_added_and_recorded(things: Warehouse) -> None:
-    loaded(things, batch([row(1)]))
-    wider = RawTable("zendesk", "things", "", (*THINGS.columns, Column("size", "integer", "How big.")), version="version")
-
-    prepare(things, [wider])
-
-    loaded(things, batch([row(2, size=5)], table=wider), table=wider)
-    assert rows_of(things, "select id, size from zendesk.things order by id") == [(1, None), (2, 5)]
-    assert rows_of(things, "select table_name, column_name, change from sync.schema_changes") == [
-        ("zendesk.things", "size", "added")
     ]
 
 

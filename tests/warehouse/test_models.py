@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from orchestration.synced import raw_tables
 from tests.warehouse.things import THINGS, batch, loaded, row, rows_of
-from warehouse import gaps, models, schema
+from warehouse import gaps, migrate, models
 from warehouse.engine import Warehouse, WarehouseError, verbatim
 from warehouse.models import CheckFailed, Models
 from warehouse.selects import ModelError
@@ -50,7 +50,7 @@ def build(warehouse: Warehouse, library: Models, name: str, **options: bool) -> 
 
 @pytest.fixture
 def things(warehouse: Warehouse) -> Warehouse:
-    schema.prepare(warehouse, [THINGS])
+    migrate.prepare(warehouse, [THINGS])
     with warehouse.begin("clock") as connection:
         connection.execute(sa.text("insert into settings.clock values (timestamptz '2026-03-01', date '2026-03-01', 'UTC')"))
         connection.execute(sa.text("insert into settings.options (fresh_hours) values (26)"))
@@ -175,7 +175,7 @@ def test_half_of_the_rows_is_not_under_half(things: Warehouse, shelf: Callable[.
 @pytest.fixture
 def on_postgres(new_database: Callable[[], str], tmp_path: Path) -> Warehouse:
     warehouse = Warehouse(new_database(), tmp_path / "work")
-    schema.prepare(warehouse, [THINGS])
+    migrate.prepare(warehouse, [THINGS])
     with warehouse.begin("clock") as connection:
         connection.execute(sa.text("insert into settings.clock values (timestamptz '2026-03-01', date '2026-03-01', 'UTC')"))
         connection.execute(sa.text("insert into settings.options (fresh_hours) values (26)"))

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.base import Reject
 from tests.warehouse.things import THINGS, batch, loaded, row
-from warehouse import schema
+from warehouse import migrate
 from warehouse.engine import Warehouse, verbatim
 from warehouse.publish.copy import publish
 
@@ -17,7 +17,7 @@ from warehouse.publish.copy import publish
 @pytest.fixture
 def on_duckdb(tmp_path: Path) -> Warehouse:
     warehouse = Warehouse(f"duckdb:///{tmp_path}/work/w.duckdb", tmp_path / "work")
-    schema.prepare(warehouse, [THINGS])
+    migrate.prepare(warehouse, [THINGS])
     loaded(warehouse, batch([row(1)], rejects=[Reject("things", "9", "amount", "is no number", '"secret"')]))
     return warehouse
 
