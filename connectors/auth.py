@@ -15,7 +15,8 @@ from requests import PreparedRequest
 from requests.auth import _basic_auth_str
 
 from connectors.base import SourceError
-from connectors.http import VERDICTS, Gate, Login, Patience, Site
+from connectors.http import Gate, Login, Patience, Site
+from connectors.verdicts import VERDICTS
 
 _EARLY = 120.0  # seconds before its end at which a token is renewed: no request may outlive its token
 _GRANT_VERDICTS = {**VERDICTS, 400: VERDICTS[401], 403: VERDICTS[401]}  # how a token endpoint says no

@@ -26,13 +26,13 @@ from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
 
 from connectors.base import Connector, Finding, SourceError
 from connectors.rows import ANY, cleaned
+from connectors.verdicts import CODES, LARGEST, NETWORK, VERDICTS, Verdict, words
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 CONNECTING = 10.0  # seconds
-LARGEST = 256 << 20  # bytes of one reply
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -99,39 +99,6 @@ class Quota:
     share: float
     setting: str
     used: Callable[[Mapping[str, str]], tuple[int, int] | None]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a fault means to the reader, and whether trying again can help."""
-
-    transient: bool
-    meaning: str
-    at_once: bool = True  # a transient fault that a few seconds can cure
-
-
-VERDICTS: Mapping[int | str, Verdict] = {
-    400: Verdict(False, "the request is refused as wrong. Update fullpicture"),
-    401: Verdict(False, "the token is refused. Set {login} to a login that is valid"),
-    403: Verdict(False, "the permission is missing. Let the user of {login} read this"),
-    404: Verdict(False, "there is no such thing. Check {url_variable}, and that the user of {login} may see this"),
-    408: Verdict(True, "the vendor took too long"),
-    410: Verdict(False, "the vendor has switched this off. Update fullpicture"),
-    425: Verdict(True, "the vendor is not ready"),
-    429: Verdict(True, "too many requests. Run at another time or ask the vendor for a higher limit"),
-    "redirect": Verdict(False, "it points to another address. Set {url_variable} to where {tool} is now"),
-    "client": Verdict(False, "the request is refused. Update fullpicture"),
-    "server": Verdict(True, "the vendor has a fault of its own"),
-    "unreachable": Verdict(True, "the host cannot be reached. Check {url_variable} and the network"),
-    "certificate": Verdict(False, "the host's certificate is not trusted. Check {url_variable} and the network's proxy"),
-    "slow": Verdict(True, "no reply in time"),
-    "cut off": Verdict(True, "it was cut off"),
-    "not JSON": Verdict(True, "it should be JSON. Check that {url_variable} is the address of {tool} itself"),
-    "too large": Verdict(False, f"it should be smaller than {LARGEST >> 20} MB"),
-    "REQUEST_LIMIT_EXCEEDED": Verdict(True, "the requests of the day are used up", at_once=False),
-    "QUERY_TIMEOUT": Verdict(True, "the query took the vendor too long"),
-    "INVALID_QUERY_LOCATOR": Verdict(True, "the vendor has dropped the rest of the pages", at_once=False),
-}
 
 
 class Login(AuthBase):
@@ -369,7 +336,7 @@ class Gate(HTTPAdapter):
             response = super().send(request, *args, **options)
             body = self._body(response)
         except RequestException as error:
-            raise self._fault(*next(fault for kind, fault in _NETWORK if isinstance(error, kind))) from None
+            raise self._fault(*next(fault for kind, fault in NETWORK if isinstance(error, kind))) from None
         if len(body) > LARGEST:
             raise self._fault("too large", "a reply")
         self._clock = _moment(response.headers.get("Date")) or self._clock
@@ -419,9 +386,9 @@ class Gate(HTTPAdapter):
         return _Fault(self._verdicts[name], what)
 
     def _status_fault(self, response: Response, body: bytes) -> _Fault:
-        status, said = response.status_code, _words(body)
+        status, said = response.status_code, words(body)
         group = {3: "redirect", 5: "server"}.get(status // 100, "client")
-        code = next((code for code in _CODES if code in said), None)
+        code = next((code for code in CODES if code in said), None)
         verdict = self._verdicts[code or (status if status in self._verdicts else group)]
         return _Fault(verdict, str(status), said, _seconds(response.headers.get("Retry-After"), self.clock))
 
@@ -486,31 +453,6 @@ class HttpConnector(Connector):
             return Finding(subject, True, act())
         except SourceError as error:
             return Finding(subject, False, str(error))
-
-
-_NETWORK: tuple[tuple[type[RequestException], tuple[str, str]], ...] = (
-    (exceptions.SSLError, ("certificate", "no reply")),
-    (exceptions.ReadTimeout, ("slow", "no reply")),
-    (exceptions.ChunkedEncodingError, ("cut off", "a reply")),
-    (exceptions.ContentDecodingError, ("cut off", "a reply")),
-    (RequestException, ("unreachable", "no reply")),
-)
-_CODES = tuple(
-    code for code in VERDICTS if isinstance(code, str) and code.isupper()
-)  # a vendor's own code says more than the status
-
-
-def _words(body: bytes) -> str:
-    """What the vendor says about a fault, whatever keys it uses, in one line."""
-
-    def texts(value: Any) -> list[str]:
-        inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-        return [value] if isinstance(value, str) else [text for each in inner for text in texts(each)]
-
-    try:
-        return " ".join(": ".join(texts(msgspec.json.decode(body))).split())
-    except (ValueError, RecursionError):
-        return ""
 
 
 def _port(parts: SplitResult) -> int:

@@ -29,8 +29,9 @@ from connectors import rows
 from connectors.auth import Key, secret
 from connectors.base import Batch, Choices, Count, Cursor, Estimate, Finding, Present, Read, SourceError, Span, Stream
 from connectors.columns import streams
-from connectors.http import VERDICTS, Gate, HttpConnector, Patience, Site, Verdict
+from connectors.http import Gate, HttpConnector, Patience, Site
 from connectors.pendo_days import EAST, LONGEST, Days, Stretch
+from connectors.verdicts import VERDICTS, Verdict
 
 log = logging.getLogger(__name__)
 
