@@ -155,7 +155,8 @@ def _table(model: Model) -> dg.AssetsDefinition:
             except CheckFailed as failed:
                 yield from checks.table_results(model, failed.build)
                 raise
-        yield dg.MaterializeResult(metadata={"dagster/row_count": build.rows, "dagster/column_lineage": _lineage(build)})
+        metadata: dict[str, Any] = {"dagster/row_count": build.rows, "dagster/column_lineage": _lineage(build)}
+        yield dg.MaterializeResult(metadata=metadata | ({"unchanged": True} if build.unchanged else {}))
         yield from checks.table_results(model, build)
 
     return built

@@ -51,13 +51,24 @@ def connected(connection: sa.Connection) -> set[str]:
     return set(rows.scalars())
 
 
+def confirm(connection: sa.Connection, table: str, reads: Iterable[str]) -> None:
+    """Says that a table, as it was built, holds at the moment of this refresh as well."""
+    connection.execute(
+        sa.text(
+            "update unified.tables set inputs_fresh = :fresh, as_of = (select as_of from settings.clock),"
+            " today = (select today from settings.clock) where table_name = :table"
+        ),
+        {"table": table, "fresh": _fresh(connection, reads)},
+    )
+
+
 def note(connection: sa.Connection, table: str, rows: int, reads: Iterable[str]) -> None:
     """Writes a table's line in unified.tables: fresh if every connected read it rests on is; null if none is connected."""
     values = {
         "table": table,
         "built_at": datetime.now(UTC),
         "rows": rows,
-        "fresh": not (set(reads) & stale(connection)) if set(reads) & connected(connection) else None,
+        "fresh": _fresh(connection, reads),
     }
     connection.execute(sa.text("delete from unified.tables where table_name = :table"), values)
     connection.execute(
@@ -67,3 +78,7 @@ def note(connection: sa.Connection, table: str, rows: int, reads: Iterable[str])
         ),
         values,
     )
+
+
+def _fresh(connection: sa.Connection, reads: Iterable[str]) -> bool | None:
+    return not (set(reads) & stale(connection)) if set(reads) & connected(connection) else None

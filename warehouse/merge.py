@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from warehouse.engine import Bulk, WarehouseError
 from warehouse.schema import RawTable
+from warehouse.versions import moved
 
 FEW = 100  # rows that may vanish at once without a doubt
 
@@ -93,6 +94,7 @@ def merge(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: Tab
     if _all_new(bulk, table):  # the bulk of a first read: nothing to compare, and no row is carried through a join
         bulk.execute(f"{into}{taken}, s._deleted_at, {moment(at)} from {incoming} s")
         counts.inserted += rows.num_rows
+        moved(bulk, table.full_name)
         return
     bulk.execute(f"drop table if exists {fate}")
     bulk.execute(f"create temporary table {fate} as {_compared(table)}")
@@ -103,6 +105,8 @@ def merge(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: Tab
         )
     bulk.execute(f"{into}{taken}, f._gone, {moment(at)} from {incoming} s join {fate} f on f._place = s._position")
     bulk.execute(f"drop table {fate}")
+    if kinds:
+        moved(bulk, table.full_name)
     counts.inserted += kinds.get("insert", 0)
     counts.updated += kinds.get("update", 0)
     counts.unchanged += rows.num_rows - sum(kinds.values())
@@ -160,9 +164,12 @@ def sweep(bulk: Bulk, table: RawTable, present: PresentLike, at: datetime, count
     to_the_end = present.within is None and (present.span is None or present.span.end is None)
     if doubted and to_the_end and set(present.keys.column_names) == set(table.key):
         _doubt(bulk, table, judged, gone)
-    counts.deleted += bulk.execute(
+    deleted = bulk.execute(
         f"update {table.full_name} as t set _synced_at = {moment(at)}, _deleted_at = {moment(at)} where {gone}"
     )
+    if deleted:
+        moved(bulk, table.full_name)
+    counts.deleted += deleted
 
 
 def _doubt(bulk: Bulk, table: RawTable, judged: str, gone: str) -> None:

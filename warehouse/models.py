@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from warehouse import freshness, identity
+from warehouse import freshness, identity, versions
 from warehouse.engine import Dialect, WarehouseError, verbatim
 from warehouse.schema import DECLARED, TYPES, Column, RawTable, create, describe, raw_tables
 from warehouse.selects import HOUSE, ModelError, Select, Shape
@@ -71,13 +71,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Build:
-    """A table's new version. `previous_rows` is None when there was no version before."""
+    """A table's new version, or its last one where nothing has changed that it is made of. `previous_rows` is None when
+    there was no version before."""
 
     table: str
     rows: int
     previous_rows: int | None
     checks: tuple[Verdict, ...]
     lineage: Mapping[str, Sequence[str]]
+    unchanged: bool = False
 
 
 class CheckFailed(WarehouseError):
@@ -177,19 +179,26 @@ def read_model(path: Path) -> Model:
 
 
 def build(connection: sa.Connection, model: Model, shape: Shape, *, accept: bool = False) -> Build:
-    """Builds a model's new version and puts it in the place of the old one, in the connection's transaction.
+    """Builds a model's new version and puts it in the place of the old one, in the connection's transaction; nothing of the
+    kind if neither its SQL nor anything that it reads has changed since.
 
     Raises CheckFailed if the new version breaks a check; rolling back keeps the old one. `accept` lets it lose rows.
     """
     previous = count(connection, model.full_name) if _exists(connection, "unified", model.name) else None
+    inputs = json.dumps(versions.states(connection, model.select.columns_read(shape)))
+    lineage = _known(connection, model)
+    if previous is not None and lineage is not None and inputs == lineage[0]:
+        freshness.confirm(connection, model.name, model.reads)
+        checks = tuple(Verdict(name, True, "nothing has changed since it held") for name in CHECKS)
+        return Build(model.name, previous, previous, checks, lineage[1], unchanged=True)
     replace = _replace_on_duckdb if connection.dialect.name == "duckdb" else _replace_on_postgres
     where = replace(connection, model)
     rows = count(connection, where)
     checks = tuple(_verify(connection, model, where, rows, None if accept else previous))
-    result = Build(model.name, rows, previous, checks, _lineage(connection, model, shape))
+    result = Build(model.name, rows, previous, checks, lineage[1] if lineage else model.select.lineage(shape))
     if not all(verdict.passed for verdict in checks):
         raise CheckFailed(model, result)
-    _record(connection, model, result)
+    _record(connection, model, result, inputs)
     return result
 
 
@@ -296,29 +305,30 @@ def _verify(connection: sa.Connection, model: Model, where: str, rows: int, prev
     )
 
 
-def _lineage(connection: sa.Connection, model: Model, shape: Shape) -> dict[str, list[str]]:
-    """Where each column comes from. Costs up to a second a model, so it is kept until the SQL changes."""
-    known = connection.execute(
-        sa.text("select lineage from sync.builds where table_name = :name and definition = :definition"),
+def _known(connection: sa.Connection, model: Model) -> tuple[str | None, dict[str, list[str]]] | None:
+    """What the last build of the same SQL read, and where its columns come from, which takes up to a second a model."""
+    found = connection.execute(
+        sa.text("select inputs, lineage from sync.builds where table_name = :name and definition = :definition"),
         {"name": model.full_name, "definition": model.select.definition},
-    ).scalar()
-    return dict(json.loads(known)) if known else model.select.lineage(shape)
+    ).first()
+    return (found[0], json.loads(found[1])) if found else None
 
 
-def _record(connection: sa.Connection, model: Model, result: Build) -> None:
+def _record(connection: sa.Connection, model: Model, result: Build, inputs: str) -> None:
     values = {
         "name": model.full_name,
         "at": datetime.now(UTC),
         "rows": result.rows,
         "definition": model.select.definition,
+        "inputs": inputs,
         "lineage": json.dumps(result.lineage, sort_keys=True),
     }
     freshness.note(connection, model.name, result.rows, model.reads)
     connection.execute(sa.text("delete from sync.builds where table_name = :name"), values)
     connection.execute(
         sa.text(
-            "insert into sync.builds (table_name, built_at, rows, definition, lineage)"
-            " values (:name, :at, :rows, :definition, :lineage)"
+            "insert into sync.builds (table_name, built_at, rows, definition, inputs, lineage)"
+            " values (:name, :at, :rows, :definition, :inputs, :lineage)"
         ),
         values,
     )

@@ -166,6 +166,15 @@ SYNC = (
     ),
     _table(
         "sync",
+        "versions",
+        "How often each raw table was written to.",
+        """
+        table_name text Schema and table.
+        version integer Counts up with every transaction that changed rows.
+    """,
+    ),
+    _table(
+        "sync",
         "builds",
         "The last build of every unified table.",
         """
@@ -173,6 +182,7 @@ SYNC = (
         built_at timestamp When.
         rows integer Rows it held.
         definition text Hash of the SQL that built it.
+        inputs json In which state everything was that it read: in the same again, it is not built anew.
         lineage json Per column, the columns it was made from.
     """,
     ),

@@ -17,6 +17,7 @@ from sqlglot import exp
 from sqlglot.errors import OptimizeError, ParseError
 from sqlglot.lineage import Node, lineage
 from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import traverse_scope
 
 from warehouse.constructs import ALLOWED, BECAUSE
 from warehouse.engine import Dialect, WarehouseError
@@ -112,6 +113,16 @@ class Select:
         """For each output column, the schema.table.column that it is made from."""
         roots = lineage(None, self.tree, dict(shape), dialect="duckdb", trim_selects=False)
         return {column: sorted(set(_sources(root))) for column, root in roots.items()}
+
+    def columns_read(self, shape: Shape) -> dict[str, set[str]]:
+        """The columns that are read of each table (schema.table), in any place of the statement."""
+        found: dict[str, set[str]] = {table: set() for table in self.inputs}
+        for scope in traverse_scope(self._resolved(shape)):
+            for column in scope.columns:
+                source = scope.sources.get(column.table)
+                if isinstance(source, exp.Table):
+                    found[f"{source.db}.{source.name}"].add(column.name)
+        return found
 
     def _resolved(self, shape: Shape) -> exp.Expr:
         return qualify(self.tree.copy(), schema=dict(shape), dialect="duckdb", quote_identifiers=False)
