@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,6 +25,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
 
 from connectors.base import Connector, Finding, SourceError
+from connectors.quota import Day, Quota
 from connectors.rows import ANY, cleaned
 from connectors.verdicts import CODES, LARGEST, NETWORK, VERDICTS, Verdict, words
 
@@ -87,18 +88,6 @@ class Allowance:
 
     left: int
     refilled_in: float
-
-
-@dataclass(frozen=True)
-class Quota:
-    """The share of a vendor's daily requests that may be used up, by whomever, before this connector stops asking.
-
-    `used` reads requests used and allowed from a reply's headers. `setting` names what a person can change.
-    """
-
-    share: float
-    setting: str
-    used: Callable[[Mapping[str, str]], tuple[int, int] | None]
 
 
 class Login(AuthBase):
@@ -220,7 +209,6 @@ class Gate(HTTPAdapter):
         self._bucket = bucket
         self._allowance = allowance
         self._quota = quota
-        self._used: tuple[int, int] | None = None
         self._accept = accept
         self._shape = shape
         self._decoded: WeakKeyDictionary[Response, Any] = WeakKeyDictionary()
@@ -271,10 +259,10 @@ class Gate(HTTPAdapter):
                     transient=True,
                 )
             try:
-                with limiter.turn(self.deadline):
-                    self._may_ask()
+                with limiter.turn(self.deadline), self._counted() as told:
+                    self._in_time()
                     self.login(request)  # the token may have been renewed meanwhile
-                    response = self._try(request, *args, **options)
+                    response = self._try(request, told, *args, **options)
             except _Fault as caught:
                 fault = caught
             else:
@@ -303,17 +291,15 @@ class Gate(HTTPAdapter):
         self._unreachable = fault.verdict is self._verdicts["unreachable"]
         raise self._error(request, fault) from None
 
-    def _may_ask(self) -> None:
+    def _counted(self) -> AbstractContextManager[Callable[[Response], None] | None]:
+        """One more request of the day, where these are counted."""
+        if self._quota is None:
+            return nullcontext()
+        return Day.of(self.site.host).request(self.site.tool, self._quota, self.deadline)
+
+    def _in_time(self) -> None:
         if time.monotonic() >= self.deadline:
             raise SourceError("Stopped: the time for this read is over. The next run goes on from here.", transient=True)
-        if self._quota and self._used:
-            used, allowed = self._used
-            if used + 1 > self._quota.share * allowed:
-                raise SourceError(
-                    f"{self.site.tool}: {used} of {allowed} requests of the day are used, by this and by other programs, and "
-                    f"{self._quota.setting} leaves the rest to those. Raise it, or wait; trying again later can help.",
-                    transient=True,
-                )
 
     def _pin(self, request: PreparedRequest) -> None:
         """No request leaves the configured host, whatever a reply says. simple-salesforce always speaks https: to a
@@ -327,11 +313,9 @@ class Gate(HTTPAdapter):
                 f"asked. Set {self.site.url_variable} to where {self.site.tool} is; trying again will not help."
             )
 
-    def _try(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
+    def _try(self, request: PreparedRequest, told: Callable[[Response], None] | None, *args: Any, **options: Any) -> Response:
         with self._lock:
             self._sent += 1
-            if self._used:
-                self._used = (self._used[0] + 1, self._used[1])  # until the reply tells
         try:
             response = super().send(request, *args, **options)
             body = self._body(response)
@@ -340,7 +324,8 @@ class Gate(HTTPAdapter):
         if len(body) > LARGEST:
             raise self._fault("too large", "a reply")
         self._clock = _moment(response.headers.get("Date")) or self._clock
-        self._used = (self._quota and self._quota.used(response.headers)) or self._used
+        if told:
+            told(response)
         if not 200 <= response.status_code < 300:
             raise self._status_fault(response, body)
         kind = response.headers.get("Content-Type", "no type")

@@ -51,7 +51,8 @@ from connectors.base import (
     Stream,
     Unavailable,
 )
-from connectors.http import Gate, Login, Patience, Quota, Site
+from connectors.http import Gate, Login, Patience, Site
+from connectors.quota import Quota
 from connectors.salesforce_api import PAGE, Page, SalesforceApi, SObject, filled, soql
 from connectors.salesforce_formulas import Block, Blocks
 from connectors.salesforce_streams import STREAMS, Source, custom, filled_by, stamp_of, wanted

@@ -11,6 +11,7 @@ from contract import Place, Stream
 
 from connectors.base import Choices, Connector
 from connectors.http import Limiter, Patience
+from connectors.quota import Day
 from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
 from orchestration.config import TOOLS
@@ -25,6 +26,7 @@ def running() -> Iterator[Running]:
             server.page_size = 3
         yield running
     Limiter._all.clear()  # ports come again
+    Day._all.clear()
 
 
 @pytest.fixture

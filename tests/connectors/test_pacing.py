@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from connectors.base import SourceError
-from connectors.http import Allowance, Gate, Limiter, Patience, Quota, Site
+from connectors.http import Allowance, Gate, Limiter, Patience, Site
+from connectors.quota import Day, Quota
 
 
 class Vendor(ThreadingHTTPServer):
@@ -21,6 +22,7 @@ class Vendor(ThreadingHTTPServer):
     daemon_threads = True
     delay = 0.0
     bears: int | None = None  # requests at once; more are refused
+    used: int | None = None  # requests of the day, which it tells with each reply
     drips = 0.0  # seconds before each of many blanks that come before the reply
 
     def __init__(self) -> None:
@@ -49,6 +51,9 @@ class Answer(BaseHTTPRequestHandler):
             too_many = vendor.bears is not None and vendor.under_way > vendor.bears
             vendor.refused += too_many
             status, headers = vendor.plan.pop(0) if vendor.plan else (200, {})
+            if vendor.used is not None:
+                vendor.used += 1
+                headers = {**headers, "X-Used": str(vendor.used)}
         time.sleep(vendor.delay)
         with vendor.lock:
             vendor.under_way -= 1
@@ -78,6 +83,7 @@ def vendor() -> Iterator[Vendor]:
     server.shutdown()
     server.server_close()
     Limiter._all.clear()
+    Day._all.clear()
 
 
 def gate(vendor: Vendor, **options: object) -> Gate:
@@ -143,6 +149,49 @@ def test_a_vendor_that_says_nothing_between_is_counted_for(vendor: Vendor) -> No
     with pytest.raises(SourceError, match="80 of 100"):
         session.get(vendor.url)
     assert len(vendor.came) == 3
+
+
+def asked_at_once(asking: Gate, times: int) -> int:
+    """How many of so many requests, from eight threads, were let through."""
+
+    def ask(_: int) -> bool:
+        with suppress(SourceError):
+            return session.get(asking.site.url).ok
+        return False
+
+    session = asking.session()
+    with ThreadPoolExecutor(8) as pool:
+        return sum(pool.map(ask, range(times)))
+
+
+@pytest.mark.parametrize("before", [60, 79])
+def test_threads_that_ask_at_once_do_not_exceed_the_share_together(vendor: Vendor, before: int) -> None:
+    vendor.used, vendor.delay = before, 0.02
+    asked_at_once(gate(vendor, quota=Quota(0.8, "vendor.daily_share", used)), 60)
+    assert 80 - 8 < vendor.used <= 80  # those under way may be counted twice
+
+
+def test_what_is_used_is_known_to_every_connector_of_the_process(vendor: Vendor) -> None:
+    vendor.used = 79
+    quota = Quota(0.8, "vendor.daily_share", used)
+    assert asked_at_once(gate(vendor, quota=quota), 1) == 1
+    assert asked_at_once(gate(vendor, quota=quota), 16) == 0
+    assert asked_at_once(gate(vendor, quota=Quota(0.9, "vendor.daily_share", used)), 1) == 1
+    assert vendor.used == 81
+
+
+def test_a_process_that_begins_when_the_share_is_used_asks_once_and_alone(vendor: Vendor) -> None:
+    vendor.used, vendor.delay = 95, 0.05
+    assert asked_at_once(gate(vendor, quota=Quota(0.8, "vendor.daily_share", used)), 16) == 1
+    assert vendor.used == 96
+
+
+def test_who_tells_no_quota_is_asked_at_once_by_all_after_the_first(vendor: Vendor) -> None:
+    vendor.delay = 0.1
+    began = time.monotonic()
+    assert asked_at_once(gate(vendor, quota=Quota(0.8, "vendor.daily_share", used)), 24) == 24
+    assert vendor.most > 4
+    assert time.monotonic() - began < 1.2
 
 
 def test_after_the_deadline_nothing_is_asked_and_no_wait_outlasts_it(vendor: Vendor) -> None:
