@@ -125,20 +125,26 @@ def _all_new(bulk: Bulk, table: RawTable) -> bool:
 
 def _compared(table: RawTable) -> str:
     """Of each key the newest version that arrived, the last one where versions are equal; of those the ones that are new
-    or changed against what stands, with what to do with them."""
-    version = f"{quoted(table.version)} desc nulls last, " if table.version else ""
+    or changed against what stands, with what to do with them.
+
+    A row without a version cannot be told to be older than another: it counts as newer than all that came before it, and
+    as older than all that comes after it, so that no change is lost, however rows are cut into batches.
+    """
     key = ", ".join(quoted(name) for name in table.key)
+    arrived, order, not_older = "_incoming", "", "true"
+    if table.version:
+        name = quoted(table.version)
+        unknown = f"max(case when {name} is null then _position end) over (partition by {key})"
+        arrived = f"(select *, coalesce({unknown}, 0) as _unknown from _incoming) as arrived"
+        order = f"(_position >= _unknown) desc, {name} desc nulls last, "
+        not_older = f"(t.{name} is null or s.{name} is null or s.{name} >= t.{name})"
     newest = (
         f"select {key}, _position as _place, _deleted_at as _gone from (select {key}, _position, _deleted_at, "
-        f"row_number() over (partition by {key} order by {version}_position desc) as _rank from _incoming) as ranked "
+        f"row_number() over (partition by {key} order by {order}_position desc) as _rank from {arrived}) as ranked "
         "where _rank = 1"
     )
     compared = [column.name for column in table.columns if column.name not in table.volatile] + ["extra"]
     changed = " or ".join(f"s.{quoted(name)} is distinct from t.{quoted(name)}" for name in compared)
-    not_older = "true"
-    if table.version:
-        name = quoted(table.version)
-        not_older = f"(t.{name} is null or s.{name} >= t.{name})"
     keys = ", ".join(f"f.{quoted(name)}" for name in table.key)
     stands = f"t.{quoted(table.key[0])}"
     return (

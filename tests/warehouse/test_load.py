@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 import adbc_driver_manager
@@ -72,6 +73,37 @@ def test_of_several_versions_in_one_read_the_newest_stays(things: Warehouse) -> 
     loaded(things, batch([row(1, "b", 2), row(1, "a", 1)]), batch([row(1, "c", 2), row(2, "x", None)]))
 
     assert rows_of(things, "select id, name from zendesk.things order by id") == [(1, "c"), (2, "x")]
+
+
+@pytest.mark.parametrize("cut", ["at once", "in groups", "one by one"])
+def test_a_row_without_a_version_is_never_taken_for_an_older_one(
+    things: Warehouse, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    """Of every order in which three rows of a thing can come, known and unknown versions mixed."""
+    monkeypatch.setattr(load, "GROUP_ROWS", 1 if cut == "in groups" else 10**6)
+    orders = list(product((None, 1, 2), repeat=3))
+    nights = [
+        batch([row(id_, f"row {place}", order[place]) for id_, order in enumerate(orders)], night=place) for place in range(3)
+    ]
+    for batches in [[each] for each in nights] if cut == "one by one" else [nights]:
+        loaded(things, *batches)
+
+    def stays(order: Sequence[int | None]) -> str:
+        place = 0
+        for later in (1, 2):
+            known, comes = order[place], order[later]
+            if known is None or comes is None or comes >= known:
+                place = later
+        return f"row {place}"
+
+    found = rows_of(things, "select name from zendesk.things order by id")
+    assert found == [(stays(order),) for order in orders]
+
+
+def test_a_deletion_without_a_version_is_a_deletion(things: Warehouse) -> None:
+    loaded(things, batch([row(1, version=2)]))
+    loaded(things, batch([row(1, version=None, _deleted_at=night(2))], night=2))
+    assert rows_of(things, "select _deleted_at from zendesk.things") == [(night(2),)]
 
 
 def test_a_change_in_the_undeclared_fields_alone_is_a_change(things: Warehouse) -> None:
