@@ -114,11 +114,12 @@ def acknowledge(gap_id: str) -> None:
 
 
 def _decide(gap_id: str, decision: str, until: date | None) -> None:
+    from orchestration.synced import prepared
     from warehouse import gaps as ledger
     from warehouse.publish import copy
 
     current = settings.load()
-    warehouse = current.warehouse()
+    warehouse = prepared(current)
     with spinner("Waiting for the warehouse"), warehouse.hold(f"{decision} {gap_id}"):
         with warehouse.begin("decide about a gap") as connection:
             ledger.decide(connection, gap_id, decision, until, getpass.getuser())

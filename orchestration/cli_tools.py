@@ -106,15 +106,18 @@ def resync(
 ) -> None:
     """Read a table again, wholly or since a day, with the tables that come with it. What is gone from the tool, however
     much, is then marked as deleted."""
+    from orchestration.synced import prepared
+
     current = settings.load()
     tool, read = _read_of(current, table)
     connector = tool.connector()
     cursor = connector.at(read, since.replace(tzinfo=UTC)) if since else None
     if since and cursor is None:
         out.print(f"{table} is always read as a whole.", highlight=False)
-    warehouse = current.warehouse()
-    with spinner("Waiting for the warehouse"), warehouse.tool_lock(tool.name):
-        load.rewind(warehouse, tool.name, read.name, cursor, kept=connector.kept)
+    with spinner("Waiting for the warehouse"):
+        warehouse = prepared(current)
+        with warehouse.tool_lock(tool.name):
+            load.rewind(warehouse, tool.name, read.name, cursor, kept=connector.kept)
     finish(run_sync([tool.name], tables=[stream.name for stream in read.streams], verbose=verbose))
 
 
@@ -157,9 +160,10 @@ def list_rejects(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--js
 def replay_rejects(tools: Annotated[list[str] | None, typer.Argument(metavar="[TOOL]...")] = None) -> None:
     """Try what was put aside once more, without asking the tools for it again."""
     from orchestration.replay import replay
+    from orchestration.synced import prepared
 
     current = settings.load()
-    warehouse = current.warehouse()
+    warehouse = prepared(current)
     for tool in current.chosen(tools or []):
         streams = [stream for read in tool.section.reads() for stream in read.streams]
         with spinner(f"Replaying {tool.name}"), warehouse.tool_lock(tool.name):

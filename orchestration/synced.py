@@ -19,6 +19,7 @@ from connectors.base import Batch, Connector, Read, SourceError, Stream, Unavail
 from orchestration import checks, faults, progress, settings
 from orchestration.config import TOOLS, Config, Night, ToolSection
 from orchestration.declared import raw_table
+from orchestration.refill import refill
 from orchestration.settings import Settings, SettingsError
 from warehouse import load, migrate, schema
 from warehouse.engine import Warehouse, WarehouseError
@@ -33,6 +34,13 @@ def raw_tables(config: Config | None = None) -> list[schema.RawTable]:
     config = config or settings.config_or_defaults()
     reads = (read for tool in TOOLS for read in config.tool(tool).declared())
     return [raw_table(stream) for read in reads for stream in read.streams]
+
+
+def prepared(current: Settings) -> Warehouse:
+    """The warehouse, with every table in place. Raises WarehouseError."""
+    warehouse = current.warehouse()
+    migrate.prepare(warehouse, raw_tables())
+    return warehouse
 
 
 class Tools(dg.ConfigurableResource[Any]):
@@ -61,9 +69,7 @@ class Tools(dg.ConfigurableResource[Any]):
         """With every table in place. What fails once is not waited for again."""
         if self._warehouse is None:
             try:
-                warehouse = self.settings.warehouse()
-                migrate.prepare(warehouse, raw_tables())
-                self._warehouse = warehouse
+                self._warehouse = prepared(self.settings)
             except (SettingsError, WarehouseError) as error:
                 self._warehouse = error
         if isinstance(self._warehouse, Exception):
@@ -185,6 +191,7 @@ def _load(context: dg.AssetExecutionContext, tools: Tools, connector: Connector,
     chosen = tools.settings.tool(connector.tool).section.chosen(read)
     minutes = tools.settings.config.night.read_minutes
     connector.stop_at(time.monotonic() + minutes * 60)
+    refill(tools.warehouse, connector, read, context.run.run_id, chosen)
     cursor = load.cursor(tools.warehouse, connector.tool, read.name, connector.host, choices=chosen)
     return load.load(
         tools.warehouse,

@@ -75,6 +75,26 @@ def test_a_table_is_read_again_as_a_whole_and_mended(tiny: Company) -> None:
     assert ask("select count(*) from zendesk.tickets") == [(before,)]
 
 
+@pytest.mark.parametrize("since", [(), ("--since", "2026-01-01")])
+def test_a_table_that_was_never_read_is_read_as_a_whole(tiny: Company, since: tuple[str, ...]) -> None:
+    run("resync", "zendesk.tickets", *since)
+    assert ask("select count(*) from zendesk.tickets where _deleted_at is null") == [(len(list(tiny.world.alive("ticket"))),)]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("rejects",), "There are no tables yet: run fullpicture sync and fullpicture refresh first."),
+        (("rejects", "replay", "zendesk"), "zendesk: nothing is put aside"),
+        (("gaps", "snooze", "none", "--until", "2027-01-01"), "There is no open gap none"),
+    ],
+)
+def test_a_command_before_anything_was_read_says_so_in_one_line(tiny: Company, command: tuple[str, ...], said: str) -> None:
+    result = run(*command, exit_code=0 if "replay" in command else 1)
+    (line,) = (result.stdout + result.stderr).splitlines()
+    assert said in line
+
+
 def test_a_table_is_read_again_since_a_day(tiny: Company) -> None:
     run("sync", "salesforce")
     change("update salesforce.contacts set title = 'spoilt'")
