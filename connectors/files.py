@@ -17,8 +17,8 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,7 @@ from connectors.file_formats import ENDINGS, Stray, formatted, headers, records
 BATCH = 50_000  # rows
 _BYTES = 32 << 20  # of a batch, if its rows are long
 _FILE, _ROW = "source_file", "row_id"  # the columns that are made here
+_NUMBER = "_number"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -122,6 +123,7 @@ class Files(Connector):
         (stream,) = read.streams
         table = self._tables[stream.name]
         files = _files(table)
+        before = _stamps(files)
         found = {"files": {name: _digest(path) for name, path in files.items()}, "as": _shape(stream, table)}
         known = dict(cursor or {})
         number = known.pop("rows", None)
@@ -130,9 +132,14 @@ class Files(Connector):
             yield Batch({**found, "rows": number}, counted={stream.name: Count(number)}, covered_until=now)
             return
         keys = rows.keys(stream, {name: [] for name in stream.key})
-        for page in self._pages(stream, table, files):
-            keys = pa.concat_tables([keys, page.table.select(list(stream.key))])
-            yield Batch({}, {stream.name: page.table}, page.rejects)
+        try:
+            for page in self._pages(stream, table, files):
+                keys = pa.concat_tables([keys, page.table.select(list(stream.key))])
+                yield Batch({}, {stream.name: page.table}, page.rejects)
+        except SourceError:
+            _refuse_changed(files, before)  # who is half written is not damaged
+            raise
+        _refuse_changed(files, before)  # or rows that are in neither half would be taken for gone
         number = keys.group_by(list(stream.key)).aggregate([]).num_rows
         yield Batch({**found, "rows": number}, present={stream.name: Present(keys)}, covered_until=now)
 
@@ -176,31 +183,65 @@ class Files(Connector):
 
     def _pages(self, stream: Stream, table: _Table, files: dict[str, Path]) -> Iterator[rows.Page]:
         """The files from the last to the first by name, each key once."""
-        decoder = self._decoder(stream, table)
-        waiting, strays, size = [], [], 0
-        for found in _once(stream, table, files):
+        numbered = Column(_NUMBER, "integer", "Which row of its page this is.", source=_NUMBER)
+        columns = (numbered, *(column for column in stream.columns if column.name in stream.key))
+        keys = self._decoder(replace(stream, key=(_NUMBER,), columns=columns), table)
+        decoder, once = self._decoder(stream, table), _Once(stream, keys)
+        waiting: list[_Row] = []
+        strays: list[Reject] = []
+        size = 0
+        for found in _rows(stream, table, files):
             if isinstance(found, Reject):
                 strays.append(found)
                 continue
             waiting.append(found)
-            size += len(found)
+            size += len(found.record)
             if len(waiting) >= BATCH or size >= _BYTES:
-                yield _page(decoder, waiting, strays)
+                yield once.page(decoder, waiting, strays)
                 waiting, strays, size = [], [], 0
-        yield _page(decoder, waiting, strays)
+        yield once.page(decoder, waiting, strays)
 
 
-def _page(decoder: rows.Decoder, waiting: list[bytes], strays: list[Reject]) -> rows.Page:
-    page = decoder.page(rows.clean(b"[" + b",".join(waiting) + b"]"))
-    return rows.Page(page.table, (*page.rejects, *strays))
+@dataclass(frozen=True)
+class _Row:
+    """A record as JSON under the columns' names, its key, and where it stands."""
+
+    record: bytes
+    key: Mapping[str, Any]
+    file: str
+    number: int
 
 
-def _once(stream: Stream, table: _Table, files: dict[str, Path]) -> Iterator[bytes | Reject]:
-    """The records as JSON, from the last to the first file by name, each key once. Who has no key is let through, to be
+class _Once:
+    """Lets each key through once, as the table will hold it: 01 and 1 are one integer. Who has no key is let through, to be
     put aside for that."""
-    seen: set[tuple[str, ...]] = set()
+
+    def __init__(self, stream: Stream, keys: rows.Decoder) -> None:
+        self._stream, self._keys = stream, keys
+        self._seen: dict[tuple[Any, ...], str] = {}  # in which file
+
+    def page(self, decoder: rows.Decoder, waiting: list[_Row], strays: list[Reject]) -> rows.Page:
+        named = [_encode({**row.key, _NUMBER: number}) for number, row in enumerate(waiting)]
+        typed = self._keys.page(rows.clean(_array(named))).table
+        keys = zip(*(typed[name].to_pylist() for name in self._stream.key), strict=True)
+        fresh = []
+        for row, key in zip(waiting, keys, strict=True):
+            if None in key or "" in key:
+                fresh.append(row.record)
+            elif key not in self._seen:
+                self._seen[key] = row.file
+                fresh.append(row.record)
+            elif self._seen[key] == row.file:
+                reason = f"{row.file}: row {row.number} has the key of an earlier one"
+                record_id = "/".join(map(str, key))
+                strays.append(Reject(self._stream.name, record_id, None, reason, row.record.decode()))
+        page = decoder.page(rows.clean(_array(fresh)))
+        return rows.Page(page.table, (*page.rejects, *strays))
+
+
+def _rows(stream: Stream, table: _Table, files: dict[str, Path]) -> Iterator[_Row | Reject]:
+    """From the last to the first file by name."""
     for name in reversed(files):
-        here: set[tuple[str, ...]] = set()
         copies: Counter[str] = Counter()
         for number, record in enumerate(_named(stream, table, files[name]), 1):
             if isinstance(record, Stray):
@@ -208,14 +249,12 @@ def _once(stream: Stream, table: _Table, files: dict[str, Path]) -> Iterator[byt
                 continue
             if stream.key == (_ROW,):
                 record[_ROW] = _row_id(record, copies)
-            key = tuple(_key_text(record.get(part)) for part in stream.key)
-            if key in here:
-                reason = f"{name}: row {number} has the key of an earlier one"
-                yield Reject(stream.name, "/".join(key), None, reason, _encode(record).decode())
-            elif key not in seen:
-                yield _encode({**record, _FILE: name})
-                here |= {key} if all(key) else set()
-        seen |= here
+            key = {part: record.get(part) for part in stream.key}
+            yield _Row(_encode({**record, _FILE: name}), key, name, number)
+
+
+def _array(records: Iterable[bytes]) -> bytes:
+    return b"[" + b",".join(records) + b"]"
 
 
 def _named(stream: Stream, table: _Table, path: Path) -> Iterator[dict[str, Any] | Stray]:
@@ -243,12 +282,6 @@ def _row_id(record: Mapping[str, Any], copies: Counter[str]) -> str:
     made = hashlib.sha256(_encode(record)).hexdigest()[:32]
     copies[made] += 1
     return made if copies[made] == 1 else f"{made} ({copies[made]})"
-
-
-def _key_text(value: Any) -> str:
-    if isinstance(value, msgspec.Raw):
-        value = msgspec.json.decode(value)
-    return "" if value is None else str(value)
 
 
 # what the settings say ---------------------------------------------------------------------------------------------
@@ -354,6 +387,29 @@ def _files(table: _Table) -> dict[str, Path]:
             kinds = ", ".join(ENDINGS)
             raise SourceError(f"{table.setting}: {path} is none of {kinds}, or of these with .gz. Narrow {table.setting}.path.")
     return {str(path.relative_to(above)): path for path in found}
+
+
+def _stamps(files: Mapping[str, Path]) -> dict[str, tuple[int, int, int] | None]:
+    """Which file stands under each name, and when it was last written."""
+    return {name: _stamp(path) for name, path in files.items()}
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _refuse_changed(files: Mapping[str, Path], before: Mapping[str, object]) -> None:
+    changed = [str(files[name]) for name, stamp in _stamps(files).items() if stamp != before[name]]
+    if changed:
+        raise SourceError(
+            f"{changed[0]} was changed while it was read. Write it elsewhere and move it there whole; trying again later can "
+            "help.",
+            transient=True,
+        )
 
 
 def _digest(path: Path) -> str:

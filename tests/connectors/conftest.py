@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,14 @@ def running() -> Iterator[Running]:
         yield running
     Limiter._all.clear()  # ports come again
     Day._all.clear()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an empty one for notes, in a world without a network."""
+    monkeypatch.setattr(socket.socket, "connect", None)
+    (tmp_path / "notes").mkdir()
+    return tmp_path
 
 
 @pytest.fixture

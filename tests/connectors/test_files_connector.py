@@ -5,25 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import socket
 import tracemalloc
-from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from landing import Landing
+from folders import Table, landed, only, put, stream
 
 from connectors import files as ours
-from connectors.base import Batch, Choices, Count, SourceError
+from connectors.base import Choices, Count
 from connectors.files import Files, reads_of, snake
-from orchestration.declared import raw_table
-from warehouse import load, migrate
-from warehouse.engine import Warehouse
-from warehouse.load import LoadReport
+from warehouse import load
 
 COLUMNS: dict[str, Any] = {
     "id": "text",
@@ -37,76 +31,6 @@ COLUMNS: dict[str, Any] = {
     "about": "json",
 }
 HEADER = "id,Customer name,at,on,score,share,amount,answered,about"
-_RUNS = count(1)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, in a world without a network."""
-    monkeypatch.setattr(socket.socket, "connect", None)
-    (tmp_path / "notes").mkdir()
-    return tmp_path
-
-
-def put(folder: Path, name: str, *lines: str, encoding: str = "utf-8") -> Path:
-    path = folder / "notes" / name
-    path.write_bytes(("\n".join(lines) + "\n").encode(encoding))
-    return path
-
-
-def stream(**said: Any) -> dict[str, Any]:
-    return {"notes": {"path": "notes/*", "key": ["id"], **said}}
-
-
-def landed(folder: Path, *, choices: Choices | None = None, **said: Any) -> Landing:
-    (read,) = reads_of(stream(**said), folder)
-    return Landing(read).read_on(Files(stream(**said), folder, choices=choices))
-
-
-def only(landing: Landing) -> dict[str, Any]:
-    (row,) = landing.all.values()
-    return row
-
-
-class Table:
-    """One stream in a real warehouse."""
-
-    def __init__(self, folder: Path, **said: Any) -> None:
-        self.folder, self.said = folder, stream(**said)
-        (self.read,) = reads_of(self.said, folder)
-        self.tables = {each.name: raw_table(each) for each in self.read.streams}
-        self.warehouse = Warehouse(f"duckdb:///{folder / 'warehouse.duckdb'}", folder)
-        migrate.prepare(self.warehouse, list(self.tables.values()))
-
-    def sync(self, *, only: int | None = None) -> LoadReport:
-        connector = Files(self.said, self.folder)
-        cursor = load.cursor(self.warehouse, "files", self.read.name, connector.host)
-        return load.load(
-            self.warehouse,
-            tool="files",
-            read=self.read.name,
-            host=connector.host,
-            run_id=f"run {next(_RUNS)}",
-            tables=self.tables,
-            batches=_cut(connector.batches(self.read, cursor), only),
-            again=lambda missing: connector.again(self.read, cursor, missing),
-            doubted=cursor is not None,
-        )
-
-    def alive(self, *columns: str) -> list[tuple[Any, ...]]:
-        with self.warehouse.loading("look") as bulk:
-            return sorted(bulk.fetch(f"select {', '.join(columns)} from files.notes where _deleted_at is null"))
-
-    def rejects(self) -> list[tuple[Any, ...]]:
-        with self.warehouse.loading("look") as bulk:
-            return sorted(bulk.fetch("select record_id, reason from sync.rejects"))
-
-
-def _cut(batches: Iterator[Batch], only: int | None) -> Iterator[Batch]:
-    for number, batch in enumerate(batches, 1):
-        yield batch
-        if number == only:
-            raise KeyboardInterrupt
 
 
 # what a file says ---------------------------------------------------------------------------------------------------
@@ -295,6 +219,35 @@ def test_a_key_that_comes_twice_in_a_file_is_put_aside_until_somebody_mends_it(f
     assert table.rejects() == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        ("integer", "1", "01"),
+        ("integer", "1", " +1"),
+        ("decimal", "1.5", "1.50"),
+        ("double", "1.5", "15e-1"),
+        ("boolean", "yes", "TRUE"),
+        ("date", "2026-11-01", "20261101"),
+        ("timestamp", "2026-11-01T10:00:00Z", "2026-11-01T11:00:00+01:00"),
+    ],
+)
+def test_a_key_that_is_written_otherwise_is_the_same_key(folder: Path, kind: str, one: str, other: str) -> None:
+    columns = {"id": kind, "note": "text"}
+    put(folder, "a.csv", "id,note", f"{one},first", f"{other},second")
+    landing = landed(folder, columns=columns)
+    assert [row["note"] for row in landing.all.values()] == ["first"]
+    assert [reject.reason for reject in landing.rejects] == ["a.csv: row 2 has the key of an earlier one"]
+
+    put(folder, "a.csv", "id,note", f"{one},old")
+    put(folder, "b.csv", "id,note", f"{other},new")
+    table = Table(folder, columns=columns)
+    for _ in range(2):
+        assert table.sync().proofs["notes"].reconciled
+        assert table.alive("note") == [("new",)]
+        put(folder, "a.csv", "id,note", f"{one},older")
+    assert table.rejects() == []
+
+
 def test_without_a_key_equal_rows_of_one_file_are_all_kept_and_those_of_two_files_are_one(folder: Path) -> None:
     put(folder, "a.csv", "score", "9", "9", "3")
     put(folder, "b.csv", "score", "9", "7")
@@ -389,60 +342,7 @@ def test_a_large_file_needs_little_memory(folder: Path, monkeypatch: pytest.Monk
     assert peak < 12e6  # of twenty
 
 
-# what goes wrong ----------------------------------------------------------------------------------------------------
-
-
-def damaged(folder: Path) -> None:
-    (folder / "notes" / "a.csv.gz").write_bytes(gzip.compress(b"id\n" + b"1\n" * 9999)[:-20])
-
-
-FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no folder": (
-        lambda folder: (folder / "notes").rmdir(),
-        "there is no folder .*/notes. Make it, or set files.streams.notes.path",
-    ),
-    "no file": (lambda _: None, "no file is at .*/notes/"),
-    "another format": (lambda folder: put(folder, "a.xlsx", "PK"), "a.xlsx is none of .csv, .jsonl, .ndjson"),
-    "Latin-1": (lambda folder: put(folder, "a.csv", "id,note", "1,Zoë", encoding="latin-1"), "a.csv is not UTF-8"),
-    "UTF-16": (lambda folder: put(folder, "a.csv", "id,note", encoding="utf-16"), "a.csv is not UTF-8"),
-    "damaged": (damaged, "a.csv.gz cannot be read: it is cut off or damaged"),
-    "an open quote": (
-        lambda folder: put(folder, "a.csv", "id,note", '1,"open', "2,x"),
-        "a.csv, line 3: unexpected end of data",
-    ),
-    "no key": (
-        lambda folder: put(folder, "a.csv", "name,note", "1,x"),
-        "a.csv has no column id, which is the key; it has name, note",
-    ),
-    "empty": (lambda folder: (folder / "notes" / "a.csv").touch(), "a.csv has no column id, which is the key; it has none"),
-    "two of a name": (lambda folder: put(folder, "a.csv", "id,x,x", "1,2,3"), "two columns called x"),
-}
-
-
-@pytest.mark.parametrize(("spoil", "message"), FAULTS.values(), ids=FAULTS)
-def test_what_keeps_files_from_being_read_is_said_in_one_line(
-    folder: Path, spoil: Callable[[Path], object], message: str
-) -> None:
-    spoil(folder)
-    with pytest.raises(SourceError, match=message) as caught:
-        landed(folder, columns={"id": "text", "note": "text"})
-    assert not caught.value.transient
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("said", "message"),
-    [
-        ({"columns": {"id": "number"}}, r"columns.id: number is no type; there are text, integer"),
-        ({"columns": {"Id": "text"}}, "a column's name must be small letters"),
-        ({"columns": {"source_file": "text"}}, "none of the made ones"),
-        ({"columns": {"note": "text"}}, r"key: id is none of its columns, which are note"),
-        ({"timezone": "Mars/North"}, "Mars/North is no time zone"),
-    ],
-)
-def test_a_wrong_description_names_its_setting(folder: Path, said: dict[str, Any], message: str) -> None:
-    with pytest.raises(SourceError, match=f"files.streams.notes.*{message}"):
-        reads_of(stream(**said), folder)
+# before and after a read -------------------------------------------------------------------------------------------
 
 
 def test_tables_are_declared_before_there_is_any_file(folder: Path) -> None:
