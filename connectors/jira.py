@@ -18,7 +18,7 @@ import pyarrow as pa
 from connectors.base import Batch, Cursor, Estimate, Finding, Read, SourceError, Stream, Unavailable
 from connectors.jira_asking import STREAMS
 from connectors.jira_groups import BODIES, SIZE
-from connectors.jira_issues import IDS, IssuesReader
+from connectors.jira_issues import IDS
 from connectors.jira_lists import LISTED, PROJECTS, Lists
 from connectors.jira_worklogs import ENTRIES, Worklogs
 
@@ -51,8 +51,9 @@ def _reads() -> tuple[Read, ...]:
     return tuple(Read(name, tuple(streams)) for name, streams in found.items())
 
 
-class Jira(IssuesReader, Worklogs, Lists):
+class Jira(Worklogs, Lists):
     reads = _reads()
+    kept = ("fields", "moved", "lacking")
 
     def batches(self, read: Read, cursor: Cursor | None) -> Iterator[Batch]:
         ways: Mapping[str, Callable[[], Iterator[Batch]]] = {
@@ -65,9 +66,11 @@ class Jira(IssuesReader, Worklogs, Lists):
         return ways.get(read.name, partial(self.listed, read))()
 
     def again(self, read: Read, cursor: Cursor | None, missing: Mapping[str, pa.Table]) -> Iterator[Batch]:
-        """Issues and logged work can be asked for by their ids."""
+        """Issues and logged work can be asked for by their ids. Of what hangs on issues nobody knows which lack: those that
+        changed are read once more as well."""
         if read.name == "issues" and self.swept and "issues" in missing:
-            return self.mended(read, self.swept, missing["issues"]["id"].to_pylist())
+            known = missing["issues"]["id"].to_pylist()
+            return self.mended(read, self.swept, known)
         if read.name == "worklogs" and "worklogs" in missing:
             return self.lacking_worklogs(missing["worklogs"]["id"].to_pylist())
         return self.batches(read, cursor)

@@ -111,7 +111,7 @@ def comments_of(issue_id: str, comments: Iterable[Record]) -> list[Record]:
     return [told({**comment, "issueId": Raw(_encode(issue_id))}) for comment in comments]
 
 
-def worklogs_of(logs: bytes) -> list[Record]:
+def worklogs_of(logs: Raw | bytes) -> list[Record]:
     return [told(log) for log in _records(logs)]
 
 

@@ -46,6 +46,7 @@ def _reads() -> tuple[Read, ...]:
 
 class Zendesk(History, Lists):
     reads = _reads()
+    kept = ("fields", "whole")
 
     @cached_property
     def _zenpy(self) -> Zenpy:
@@ -69,7 +70,7 @@ class Zendesk(History, Lists):
             "satisfaction_ratings": partial(self.ratings, read, place),
             "schedules": partial(self.schedules, read),
             "jira_links": partial(self.links, read),
-            "articles": partial(self.articles, read),
+            "articles": partial(self.articles, read, known=cursor is not None),
         }
         return ways.get(read.name, partial(self.listed, read))()
 

@@ -46,9 +46,9 @@ _by_cursor = msgspec.json.Decoder(_CursorExport)
 class TimeExport(msgspec.Struct):
     """A page of an export by time. Its last second comes again at the head of the next one, under the same keys."""
 
-    end_of_stream: bool | None = None  # the help center's says nothing
+    end_of_stream: bool = False
     end_time: int | None = None
-    next_page: str | None = None
+    next_page: str | None = None  # in place of the end, the help center's names none
     organizations: Raw = _NOTHING
     ticket_events: Raw = _NOTHING
     ticket_metric_events: Raw = _NOTHING
@@ -194,11 +194,8 @@ class Exports(Asking):
             response = self.get(stream.source, {**(parameters or {}), "start_time": start}, of=stream)
             export = self.decoded(response, TimeExport)
             export.end_time = export.end_time or start
-            stuck = export.end_time <= start
             over = export.end_of_stream
-            if over is None:
-                over = stuck or not export.next_page
-            if stuck and not over:
+            if export.end_time <= start and not over:
                 raise self.surprise(response, "the export does not move on")
             yield response, export, over
             if over:

@@ -3,8 +3,8 @@
 Here belongs what has no export, and the help center's, which is one that hides deletes. Not here: the exports.
 
 Requests: one for each hundred records of a list, at least one; of schedules one more for the holidays of each; of Jira
-links one for each 1,000, in the newer integration for each hundred; of articles one for each 1,000; of ratings one for
-each hundred of the last weeks and one for the count.
+links one for each 1,000, in the newer integration for each hundred; of articles one for each 1,000 and, once some are known,
+one for the latest; of ratings one for each hundred of the last weeks and one for the count, once a week of all.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import Raw
 
 from connectors import rows
 from connectors.base import Batch, Count, Cursor, Present, Read, SourceError, Span, Stream, Unavailable
 from connectors.zendesk_asking import STREAMS, epoch, from_epoch, lacking, living
-from connectors.zendesk_exports import Exports
+from connectors.zendesk_exports import Exports, TimeExport
 
 log = logging.getLogger(__name__)
 
+_ARTICLES = "/api/v2/help_center/articles.json"
 RATED_WITHIN = timedelta(days=30)  # a customer who was asked may still answer, or think better of it
+RATED_AGAIN = timedelta(days=6)  # the night after, those of any age are read again: no count tells that a score changed
 _ROUNDS = 3  # in which a list may not keep still
 _NULL = Raw(b"null")
 _records = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -77,15 +80,50 @@ class Lists(Exports):
         (stream,) = read.streams
         yield from self._whole(stream, self._links(stream), {})
 
-    def articles(self, read: Read) -> Iterator[Batch]:
-        """From the beginning each time: that costs a tenth of the list's requests, which alone would tell what is gone."""
+    def articles(self, read: Read, *, known: bool) -> Iterator[Batch]:
+        """From the beginning each time: that costs a tenth of the list's requests, which alone would tell what is gone. An
+        article that is known and changed since the export began, or a minute before, is not in it: the list tells of it."""
         (stream,) = read.streams
-        exports = self.by_time(stream, 0)
-        yield from self._whole(stream, (self.page(stream.name, export.articles, reply) for reply, export, _ in exports), {})
+        yield from self._whole(stream, self._articles(stream, known=known), {})
+
+    def _articles(self, stream: Stream, *, known: bool) -> Iterator[rows.Page]:
+        since = None
+        for page in self._articles_by_time(stream):
+            since = since or self.settled
+            yield page
+        if known and since:
+            latest = {"sort_by": "updated_at", "sort_order": "desc", "per_page": 100}
+            for page, _ in self._turned(stream, _ARTICLES, latest):
+                changed = pc.greater_equal(page.table["updated_at"], pa.scalar(since, page.table["updated_at"].type))
+                yield rows.Page(page.table.filter(changed), page.rejects)
+                if not pc.all(changed, min_count=0).as_py():
+                    return
+
+    def _articles_by_time(self, stream: Stream) -> Iterator[rows.Page]:
+        """Within a second that holds more than a page by number, for by time it would not move on."""
+        seen: set[Any] = set()
+        start, number = 0, 1
+        while True:
+            place = {"start_time": start, **({"page": number} if number > 1 else {})}
+            response = self.get(stream.source, place, of=stream)
+            export = self.decoded(response, TimeExport)
+            page = self.page(stream.name, export.articles, response)
+            yield page
+            found = set(_records_of(page, stream))
+            end = export.end_time or start
+            if not export.next_page or not (found or number > 1):
+                return
+            if end > start:
+                start, number = end, 1
+            elif number == 1 or not found <= seen:
+                number += 1
+            else:
+                start, number = start + 1, 1
+            seen |= found
 
     def ratings(self, read: Read, cursor: Cursor) -> Iterator[Batch]:
-        """First all of them, then those that were asked for in the last weeks. What else has changed the vendor's count
-        tells, and then all are read again."""
+        """First all of them, then those that were asked for in the last weeks, and once a week all again. What has gone
+        meanwhile the vendor's count tells, and then all are read too."""
         (stream,) = read.streams
         start = cursor.get("start", 0)
         asked = {"start_time": start} if start else {}
@@ -96,7 +134,9 @@ class Lists(Exports):
             until = self.gate.clock
             keys = batch.present[stream.name].keys
             span = Span("created_at", from_epoch(start), until) if start else None
-            later = {"start": epoch(until - RATED_WITHIN)}
+            whole = cursor.get("whole", 0) if start else epoch(until)
+            due = until >= from_epoch(whole) + RATED_AGAIN
+            later = {"start": 0 if due else epoch(until - RATED_WITHIN), "whole": whole}
             counted = self._ratings_counted() if start else {}
             yield Batch(later, present={stream.name: Present(keys, span=span)}, counted=counted, covered_until=until)
 

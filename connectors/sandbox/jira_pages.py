@@ -49,6 +49,7 @@ class Pages:
             ("GET", f"{AGILE}/board/{{id}}/sprint", self.sprints),
             ("POST", f"{API}/changelog/bulkfetch", self.changelogs),
             ("GET", f"{API}/issue/{{key}}/comment", self.comments),
+            ("GET", f"{API}/issue/{{key}}/worklog", self.worklogs_of),
             ("GET", f"{API}/issue/{{key}}/remotelink", self.remote_links),
             ("GET", f"{API}/worklog/updated", self.worklogs_updated),
             ("GET", f"{API}/worklog/deleted", self.worklogs_deleted),
@@ -190,6 +191,13 @@ class Pages:
         found = [self.shown.comment(comment) for comment in page.pop("values")]
         del page["isLast"]
         return Reply({**page, "comments": found})
+
+    def worklogs_of(self, request: Request) -> Reply:
+        issue = self._issue(request)
+        page = self._page(request, self.shown.children("worklog", issue["id"]), 5000, 5000)
+        found = [self.shown.worklog(log) for log in page.pop("values")]
+        del page["isLast"]
+        return Reply({**page, "worklogs": found})
 
     def remote_links(self, request: Request) -> Reply:
         issue = self._issue(request)

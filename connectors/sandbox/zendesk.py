@@ -48,6 +48,7 @@ class Zendesk(Lists):
             ("/incremental/ticket_events", self.export_ticket_events),
             ("/incremental/ticket_metric_events", self.export_metric_events),
             ("/help_center/incremental/articles", self.export_articles),
+            ("/help_center/articles", self.articles),
             ("/tickets/{ticket_id:int}/audits", self.audits),
             *((f"/{name}", self.listed) for name in by_cursor),
             ("/ticket_metrics", self.ticket_metrics),

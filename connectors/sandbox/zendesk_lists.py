@@ -96,6 +96,13 @@ class Lists(Exports):
         name = _name(request)
         return self._numbered(request, name, self._of(name))
 
+    def articles(self, request: Request) -> Reply:
+        """By number; the last changed first, if that is asked for."""
+        by = request.query_params.get("sort_by", "position")
+        down = request.query_params.get("sort_order", "asc") == "desc"
+        every = sorted(self.world.alive("article"), key=lambda article: article[by], reverse=down)
+        return self._numbered(request, "articles", [self.article(each) for each in every])
+
     def holidays(self, request: Request) -> Reply:
         schedule = self.world.store("schedule").get(int(request.path_params["schedule_id"]))
         if schedule is None or "_deleted_at" in schedule:

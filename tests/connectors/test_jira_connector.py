@@ -192,24 +192,43 @@ def test_work_that_is_listed_and_lacks_is_fetched_by_its_id_or_put_aside(running
     assert [reject.record_id for reject in landing.rejects] == lost
 
 
-def test_work_edited_in_the_last_minute_is_back_after_it(running: Running, connect: Connect) -> None:
+@pytest.mark.parametrize("seconds", [0, 30, 59])
+def test_work_edited_in_the_last_minute_is_not_taken_for_gone(running: Running, connect: Connect, seconds: int) -> None:
     landing = landed(connect("jira"), "worklogs")
-    log = next(iter(running.world.alive("worklog")))
+    log, gone, *_ = running.world.alive("worklog")
+    running.world.tick(3600)
     running.world.change("worklog", log["id"], timeSpentSeconds=60)
-    landing.read_on(connect("jira"))
-    running.world.tick(120)
+    new = running.world.create("worklog", issue=log["issue"], timeSpentSeconds=60, timeSpent="1m")
+    running.world.delete("worklog", gone["id"])
+    running.world.tick(seconds)
     landing.read_on(connect("jira"))
     assert landing.alive == {log["id"] for log in running.world.alive("worklog")}
     assert landing.all[(log["id"],)]["time_spent_seconds"] == 60
+    assert new["id"] in landing.alive
+    assert gone["id"] not in landing.alive
 
 
-def test_a_quiet_night_asks_for_the_list_of_logged_work_only(running: Running, connect: Connect) -> None:
+def test_work_edited_while_the_list_is_read_is_not_taken_for_gone(running: Running, connect: Connect) -> None:
+    landing = landed(connect("jira"), "worklogs")
+    *_, log = sorted(running.world.alive("worklog"), key=lambda log: log["updated"])
+
+    def edit() -> None:
+        running.world.tick(120)
+        running.world.change("worklog", log["id"], timeSpentSeconds=60)
+
+    running.world.tick(3600)
+    running.jira.faults.run(edit, after=1)
+    landing.read_on(connect("jira"))
+    assert landing.alive == {log["id"] for log in running.world.alive("worklog")}
+
+
+def test_a_quiet_night_asks_for_the_list_of_logged_work_and_what_it_may_hide_only(running: Running, connect: Connect) -> None:
     running.jira.page_size = None
     landing = landed(connect("jira"), "worklogs")
     running.world.tick(timedelta(days=1).total_seconds())
     running.jira.log.clear()
     landing.read_on(connect("jira"))
-    assert asked(running) == ["worklog/updated"]
+    assert asked(running) == ["worklog/updated", "search/jql"]
 
 
 # asking -----------------------------------------------------------------------------------------------------------------

@@ -139,6 +139,46 @@ def test_an_article_that_is_gone_is_missed_though_its_export_hides_it(running: R
     assert gone not in landing.read_on(connect("zendesk")).alive
 
 
+@pytest.mark.parametrize("seconds", [0, 30, 59])
+def test_an_article_that_changed_in_the_last_minute_is_not_taken_for_gone(
+    running: Running, connect: Connect, seconds: int
+) -> None:
+    CASES["articles"].make(running.world, 5)  # type: ignore[misc]
+    running.world.tick(3600)
+    landing = landed(connect("zendesk"), "articles")
+    *changed, gone = sorted(landing.alive)[:5]
+    running.world.tick(3600)
+    for article in changed:  # more than a page of the list
+        running.world.change("article", article, body="<p>New</p>")
+    running.world.delete("article", gone)
+    running.world.tick(seconds)
+    landing.read_on(connect("zendesk"))
+    assert landing.alive == {article["id"] for article in running.world.alive("article")}
+    assert all(landing.all[(article,)]["body"] == "<p>New</p>" for article in changed)
+
+
+def test_an_article_that_changes_while_the_export_is_read_is_not_taken_for_gone(running: Running, connect: Connect) -> None:
+    CASES["articles"].make(running.world, 5)  # type: ignore[misc]
+    running.world.tick(3600)
+    landing = landed(connect("zendesk"), "articles")
+    last = max(running.world.alive("article"), key=lambda article: (article["updated_at"], article["id"]))
+    running.zendesk.faults.run(lambda: running.world.change("article", last["id"], body="<p>New</p>"), "incremental", after=1)
+    landing.read_on(connect("zendesk"))
+    assert landing.alive == {article["id"] for article in running.world.alive("article")}
+
+
+@pytest.mark.parametrize("later", [0, 4])
+def test_a_second_with_more_articles_than_a_page_is_read_whole(running: Running, connect: Connect, later: int) -> None:
+    running.zendesk.crowded_seconds = True
+    CASES["articles"].make(running.world, 3 * 3 + 1)  # type: ignore[misc]
+    running.world.tick(300)
+    if later:
+        CASES["articles"].make(running.world, later)  # type: ignore[misc]
+        running.world.tick(300)
+    landing = landed(connect("zendesk"), "articles")
+    assert landing.alive == {article["id"] for article in running.world.alive("article")}
+
+
 # schedules ------------------------------------------------------------------------------------------------------------
 
 
@@ -175,12 +215,31 @@ def test_only_ratings_of_the_last_weeks_are_read_again(running: Running, connect
     rate(running, 7)
     landing = landed(connect("zendesk"), "satisfaction_ratings")
     running.world.tick(timedelta(days=40).total_seconds())
-    landing.read_on(connect("zendesk"))
+    for _ in range(2):  # all, for it was a week ago; and then the last weeks
+        landing.read_on(connect("zendesk"))
     rate(running, 2)
     running.zendesk.log.clear()
     landing.read_on(connect("zendesk"))
     assert asked(running) == ["/api/v2/satisfaction_ratings.json", "/api/v2/satisfaction_ratings/count.json"]
     assert landing.alive == {key[0] for key in CASES["satisfaction_ratings"].rows(running.world)}
+
+
+def test_a_score_that_changes_after_weeks_is_read_within_a_week(running: Running, connect: Connect) -> None:
+    rate(running, 4)
+    landing = landed(connect("zendesk"), "satisfaction_ratings")
+    running.world.tick(timedelta(days=40).total_seconds())
+    landing.read_on(connect("zendesk"))
+    landing.read_on(connect("zendesk"))
+    old = next(key for (key,), row in landing.all.items() if row["score"] != "bad")
+    running.world.change("satisfaction_rating", old, score="bad")
+    asked_for_all = []
+    for _ in range(15):
+        running.world.tick(timedelta(days=1).total_seconds())
+        running.zendesk.log.clear()
+        landing.read_on(connect("zendesk"))
+        asked_for_all.append("/api/v2/satisfaction_ratings/count.json" not in asked(running))
+    assert landing.all[(old,)]["score"] == "bad"
+    assert [night for night, whole in enumerate(asked_for_all, 1) if whole] == [7, 14]
 
 
 def test_an_old_rating_that_went_is_found_by_the_count_and_all_are_read(running: Running, connect: Connect) -> None:
@@ -189,7 +248,8 @@ def test_an_old_rating_that_went_is_found_by_the_count_and_all_are_read(running:
     ratings = read(connector, "satisfaction_ratings")
     landing = landed(connector, "satisfaction_ratings")
     running.world.tick(timedelta(days=40).total_seconds())
-    landing.read_on(connector)
+    for _ in range(2):  # all, for it was a week ago; and then the last weeks
+        landing.read_on(connector)
     old = next(iter(landing.alive))
     running.world.delete("satisfaction_rating", old)
     *_, last = batches = list(connector.batches(ratings, landing.cursor))
