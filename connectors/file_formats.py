@@ -8,11 +8,11 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import TextIOBase
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from connectors.rows import clean
 ENDINGS = (".csv", ".jsonl", ".ndjson")
 _SEPARATORS = ",;\t|"
 _LONGEST = 16 << 20  # letters of one field
+_LONGEST_LINE = 64 << 20
 
 _line = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _deep = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -42,8 +43,12 @@ class Stray:
 
 def formatted(path: Path) -> str | None:
     """The ending that tells how a file is written; None if nobody knows."""
-    ending = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    ending = Path(path.stem).suffix if compressed(path) else path.suffix
     return ending.lower() if ending.lower() in ENDINGS else None
+
+
+def compressed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
 
 
 def headers(path: Path) -> list[str]:
@@ -51,11 +56,8 @@ def headers(path: Path) -> list[str]:
     with _text(path) as text:
         if formatted(path) == ".csv":
             return _header(path, _rows(path, text))
-        first = next((line for line in text if line.strip()), "{}")
-        try:
-            return list(_line.decode(first))
-        except msgspec.DecodeError:
-            return []
+        first = next((line for line in _lines(path, text) if line.strip()), "{}")
+        return list(_record(first) or [])
 
 
 def records(
@@ -70,13 +72,13 @@ def records(
         if formatted(path) == ".csv":
             yield from _csv_records(path, text, name, as_json, key)
         else:
-            yield from _json_records(text, name, deep)
+            yield from _json_records(path, text, name, deep)
 
 
 @contextmanager
 def _text(path: Path) -> Iterator[TextIOBase]:
     """The file as text, without a byte order mark."""
-    opened: Any = gzip.open if path.suffix == ".gz" else open
+    opened: Any = gzip.open if compressed(path) else open
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as text:
             yield text
@@ -87,9 +89,20 @@ def _text(path: Path) -> Iterator[TextIOBase]:
         raise SourceError(f"{path} cannot be read: {reason}. Put it there whole, for the user who runs fullpicture.") from None
 
 
+def _lines(path: Path, text: TextIOBase) -> Iterator[str]:
+    """None longer than memory bears: some megabytes of a compressed file can be a line of gigabytes."""
+    for number in count(1):
+        line = text.readline(_LONGEST_LINE)
+        if len(line) == _LONGEST_LINE:
+            raise SourceError(f"{path}, line {number} has more than {_LONGEST_LINE >> 20} million letters. Mend the file.")
+        if not line:
+            return
+        yield line
+
+
 def _rows(path: Path, text: TextIOBase) -> Iterator[list[str]]:
     """Separated by what the header is separated by. An error where a quote is not closed: it would swallow rows."""
-    lines = (line.replace("\0", "\ufffd") for line in text)
+    lines = (line.replace("\0", "\ufffd") for line in _lines(path, text))
     first = next(lines, "")
     reader = csv.reader(chain([first], lines), delimiter=max(_SEPARATORS, key=first.count), strict=True)
     try:
@@ -102,8 +115,12 @@ def _header(path: Path, rows: Iterator[list[str]]) -> list[str]:
     found = [header.strip() or f"column {place + 1}" for place, header in enumerate(next(rows, []))]
     twice = [header for header in found if found.count(header) > 1]
     if twice:
-        raise SourceError(f"{path} has two columns called {twice[0]}. Rename one.")
+        raise SourceError(f"{path} has two columns called {_in_line(twice[:1])}. Rename one.")
     return found
+
+
+def _in_line(headers: Iterable[str]) -> str:
+    return ", ".join(" ".join(header.split()) for header in headers)
 
 
 def _csv_records(
@@ -114,7 +131,7 @@ def _csv_records(
     names = [name(each) for each in header]
     lacking = [part for part in key if part not in names]
     if lacking:
-        raise SourceError(f"{path} has no column {lacking[0]}, which is the key; it has {', '.join(header) or 'none'}.")
+        raise SourceError(f"{path} has no column {lacking[0]}, which is the key; it has {_in_line(header) or 'none'}.")
     places = [place for place, each in enumerate(names) if each in as_json]
     for cells in rows:
         if not any(cells):
@@ -131,12 +148,14 @@ def _csv_records(
 def _as_json(cell: str | None) -> Any:
     try:
         return _any.decode(cell) if cell else None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return cell
 
 
-def _json_records(text: TextIOBase, name: Callable[[str], str], deep: Mapping[str, str]) -> Iterator[dict[str, Any] | Stray]:
-    for line in text:
+def _json_records(
+    path: Path, text: TextIOBase, name: Callable[[str], str], deep: Mapping[str, str]
+) -> Iterator[dict[str, Any] | Stray]:
+    for line in _lines(path, text):
         if not line.strip():
             continue
         record = _record(line)
@@ -144,19 +163,21 @@ def _json_records(text: TextIOBase, name: Callable[[str], str], deep: Mapping[st
             yield Stray("a line is no JSON object", msgspec.json.encode(line.strip()).decode())
             continue
         named: dict[str, Any] = {name(field): value for field, value in record.items()}
-        for path, column in deep.items():
-            if path not in record:
-                named[column] = _below(record, path.split("."))
+        for way, column in deep.items():
+            if way not in record:
+                named[column] = _below(record, way.split("."))
         yield named
 
 
 def _record(line: str) -> dict[str, msgspec.Raw] | None:
     try:
         return _line.decode(line)
+    except RecursionError:
+        return None
     except msgspec.DecodeError:  # perhaps only for half a letter
         try:
             return _line.decode(clean(line.encode()))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None
 
 

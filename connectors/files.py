@@ -18,9 +18,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, ClassVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -46,13 +48,14 @@ from connectors.base import (
     Stream,
     Type,
 )
-from connectors.file_formats import ENDINGS, Stray, formatted, headers, records
+from connectors.file_formats import ENDINGS, Stray, compressed, formatted, headers, records
 
 BATCH = 50_000  # rows
 _BYTES = 32 << 20  # of a batch, if its rows are long
 _FILE, _ROW = "source_file", "row_id"  # the columns that are made here
 _NUMBER = "_number"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # it would break lines, or a database's encoding
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -168,8 +171,8 @@ class Files(Connector):
     def estimate(self, reads: tuple[Read, ...]) -> Iterator[Estimate]:
         for read in reads:
             files = _files(self._tables[read.name])
-            number = sum(_lines(path) for path in files.values() if path.suffix != ".gz")
-            size = sum(path.stat().st_size for path in files.values())
+            number = sum(_lines(path) for path in files.values() if not compressed(path))
+            size = sum(stamp[1] for stamp in _stamps(files).values() if stamp)
             yield Estimate(read.name, number, 0, size / 10e6, note="lines of the files that are not compressed")
 
     def _decoder(self, stream: Stream, table: _Table) -> rows.Decoder:
@@ -383,6 +386,8 @@ def _files(table: _Table) -> dict[str, Path]:
             f"{table.setting}: no file is at {table.folder / table.pattern}. Put one there, or set {table.setting}.path."
         )
     for path in found:
+        if _UNPRINTABLE.search(str(path)):
+            raise SourceError(f"{table.setting}: the name {path.name!a} cannot be printed. Rename that file or its folder.")
         if not formatted(path):
             kinds = ", ".join(ENDINGS)
             raise SourceError(f"{table.setting}: {path} is none of {kinds}, or of these with .gz. Narrow {table.setting}.path.")
@@ -412,16 +417,22 @@ def _refuse_changed(files: Mapping[str, Path], before: Mapping[str, object]) -> 
         )
 
 
-def _digest(path: Path) -> str:
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            yield file
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}. Let the user who runs fullpicture read it.") from None
 
 
+def _digest(path: Path) -> str:
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _lines(path: Path) -> int:
-    with path.open("rb") as file:
+    with _opened(path) as file:
         return sum(piece.count(b"\n") for piece in iter(partial(file.read, 1 << 20), b""))
 
 
@@ -462,7 +473,10 @@ def _boolean(_: ZoneInfo, __: str, value: Any) -> Any:
 def _timestamp(zone: ZoneInfo, form: str, value: Any) -> Any:
     """A time without a zone is one of the stream's."""
     moment = _read(form, value)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC).isoformat()
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC).isoformat()
+    except OverflowError:
+        raise rows.Misfit("is out of the years that there are") from None
 
 
 def _date(_: ZoneInfo, form: str, value: Any) -> Any:

@@ -106,12 +106,11 @@ def test_headers_become_names(header: str, name: str) -> None:
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-@pytest.mark.parametrize("compressed", [False, True])
-def test_csv_comes_in_many_dresses(folder: Path, separator: str, encoding: str, compressed: bool) -> None:
+@pytest.mark.parametrize("ending", ["a.csv", "A.CSV", "a.csv.gz", "A.CSV.GZ"])
+def test_csv_comes_in_many_dresses(folder: Path, separator: str, encoding: str, ending: str) -> None:
     lines = [["id", "note"], ["1", '"two\r\nlines, ""quoted"" ; and | more"'], [], ["2", "Zoë\0"], ["", ""]]
     text = "\r\n".join(separator.join(line) for line in lines).encode(encoding)
-    path = folder / "notes" / ("a.csv.gz" if compressed else "A.CSV")
-    path.write_bytes(gzip.compress(text) if compressed else text)
+    (folder / "notes" / ending).write_bytes(gzip.compress(text) if ending.lower().endswith("gz") else text)
     rows = landed(folder, columns={"id": "text", "note": "text"}).all
     assert {key: row["note"] for (key,), row in rows.items()} == {
         "1": 'two\r\nlines, "quoted" ; and | more',
@@ -173,6 +172,25 @@ def test_a_line_that_is_no_record_is_put_aside_and_the_others_are_read(folder: P
         "the record has no usable id",
     ]
     assert all(json.loads(reject.original) for reject in landing.rejects)
+
+
+def test_a_line_that_is_nested_without_end_is_put_aside_as_well(folder: Path) -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    put(folder, "a.jsonl", f'{{"id": "1", "note": {deep}}}', '{"id": "2"}', f'{{"id": "3", "other": {deep}}}')
+    put(folder, "b.csv", "id,about", f"4,{deep}")
+    landing = landed(folder, columns={"id": "text", "note": "text", "about": "json"})
+    assert landing.alive == {"2", "4"}
+    assert sorted({reject.reason for reject in landing.rejects}) == ["a.jsonl: a line is no JSON object"]
+    (read,) = reads_of(stream(), folder)
+    assert [column.name for column in read.streams[0].columns] == ["id", "about", "source_file"]
+
+
+def test_a_moment_before_the_first_or_after_the_last_year_is_put_aside(folder: Path) -> None:
+    put(folder, "a.csv", "id,at", "1,0001-01-01", "2,9999-12-31T23:00:00-05:00", "3,9999-12-31")
+    landing = landed(folder, columns={"id": "text", "at": "timestamp"}, timezone="Pacific/Auckland")
+    assert landing.alive == {"1", "2", "3"}
+    reason = "at is out of the years that there are"
+    assert {(reject.record_id, reject.reason) for reject in landing.rejects} == {("1", reason), ("2", reason)}
 
 
 # which rows there are -----------------------------------------------------------------------------------------------

@@ -39,6 +39,23 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         "a.csv has no column id, which is the key; it has name, note",
     ),
     "empty": (lambda folder: (folder / "notes" / "a.csv").touch(), "a.csv has no column id, which is the key; it has none"),
+    "a line without an end": (
+        lambda folder: (folder / "notes" / "a.csv.gz").write_bytes(gzip.compress(b"id,note\n1," + bytes(65 << 20))),
+        "a.csv.gz, line 2 has more than 64 million letters",
+    ),
+    "an endless JSON line": (
+        lambda folder: (folder / "notes" / "a.jsonl.gz").write_bytes(gzip.compress(b" " * (65 << 20))),
+        "a.jsonl.gz, line 1 has more than 64 million letters",
+    ),
+    "a line break in a name": (lambda folder: put(folder, "a\nb.csv", "id"), r"the name 'a\\nb.csv' cannot be printed"),
+    "a name in Latin-1": (
+        lambda folder: (folder / "notes" / os.fsdecode(b"Zo\xeb.csv")).write_text("id\n1\n"),
+        r"the name 'Zo\\udceb.csv' cannot be printed",
+    ),
+    "a line break in a header": (
+        lambda folder: put(folder, "a.csv", '"the\nid",note', "1,x"),
+        "a.csv has no column id, which is the key; it has the id, note",
+    ),
     "two of a name": (lambda folder: put(folder, "a.csv", "id,x,x", "1,2,3"), "two columns called x"),
 }
 
