@@ -7,7 +7,7 @@ Here belongs what is true of all streams together. Not here: how each is read (`
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from math import ceil
@@ -66,14 +66,19 @@ class Jira(Worklogs, Lists):
         return ways.get(read.name, partial(self.listed, read))()
 
     def again(self, read: Read, cursor: Cursor | None, missing: Mapping[str, pa.Table]) -> Iterator[Batch]:
-        """Issues and logged work can be asked for by their ids. Of what hangs on issues nobody knows which lack: those that
-        changed are read once more as well."""
-        if read.name == "issues" and self.swept and "issues" in missing:
-            known = missing["issues"]["id"].to_pylist()
-            return self.mended(read, self.swept, known)
+        """Issues and logged work can be asked for by their ids."""
+        if read.name == "issues" and "issues" in missing:
+            return self._again(read, cursor, missing["issues"]["id"].to_pylist())
         if read.name == "worklogs" and "worklogs" in missing:
             return self.lacking_worklogs(missing["worklogs"]["id"].to_pylist())
         return self.batches(read, cursor)
+
+    def _again(self, read: Read, cursor: Cursor | None, missing: Iterable[str]) -> Iterator[Batch]:
+        """The changes once more as well, since something that hangs on them may differ too. A first read has just read all."""
+        if cursor or not self.swept:
+            yield from self.issues(read, cursor)
+        if self.swept:
+            yield from self.mended(read, self.swept, missing)
 
     def at(self, read: Read, moment: datetime) -> Cursor | None:
         if read.name == "issues":
