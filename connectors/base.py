@@ -15,7 +15,9 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 
 Type = Literal["text", "integer", "double", "decimal", "boolean", "timestamp", "date", "json"]
-Cursor = Mapping[str, Any]  # JSON; only the connector that wrote it reads it
+# JSON; only the connector that wrote it reads it. `from`, where it has that, is where the rows begin that are known: it
+# alone stays when everything is read anew.
+Cursor = Mapping[str, Any]
 
 # How rows are written: by key, the newer version wins; a stretch of days at a time; all of them.
 Write = Literal["merge", "replace_window", "snapshot"]

@@ -60,7 +60,7 @@ _EVENTS = tuple(name for name, stream in _STREAMS.items() if stream.write == "re
 _ALL_APPS = {"appId": 'expandAppIds("*")'}  # unasked, Pendo shows the first application only
 _FIGURES = ("num_events", "num_minutes")  # what may grow while a row stays the same
 _DAY = 86_400_000  # milliseconds
-_ROUNDS = 3  # in which a list may not add up
+_ROUNDS = 3  # in which a list may not add up, or the least there is to ask for take too long
 _REPLY_SECONDS = 2.0  # what an aggregation takes, more or less; Pendo states no limit that would matter
 
 
@@ -121,6 +121,7 @@ class Pendo(HttpConnector):
         self._anonymous = anonymous
         self._first_days = first_days
         self._portion = _Portion(MOST, LONGEST)
+        self._stalled = 0  # times in a row that the least there is to ask for took too long
         self._decoders = {name: _decoder(stream, self._choices) for name, stream in _STREAMS.items()}
 
     @property
@@ -185,7 +186,9 @@ class Pendo(HttpConnector):
 
     def _aggregated(self, source: Mapping[str, Any], *steps: Mapping[str, Any]) -> Response:
         body = {"response": {"mimeType": "application/json"}, "request": {"pipeline": [{"source": source}, *steps]}}
-        return self._sessions[1].post(f"{self.gate.site.url}/api/v1/aggregation", json=body)
+        response = self._sessions[1].post(f"{self.gate.site.url}/api/v1/aggregation", json=body)
+        self._stalled = 0
+        return response
 
     def _known(self, who: str) -> tuple[Mapping[str, Any], ...]:
         """The step that leaves the anonymous out, who can be many times as many."""
@@ -194,14 +197,12 @@ class Pendo(HttpConnector):
     def _counted(self, source: str, scope: Mapping[str, Any] | None) -> int:
         who = {"accounts": "accountId", "visitors": "visitorId"}.get(source)
         steps = (*(self._known(who) if who else ()), {"count": None})
-        for left in reversed(range(_ROUNDS)):
+        while True:
             try:
                 response = self._aggregated({source: scope}, *steps)
-                break
+                return sum(each.count for each in self._results(response, _Number))
             except SourceError as error:
-                if _TOO_LARGE not in str(error) or not left:  # one number cannot be less: it was but slow
-                    raise
-        return sum(each.count for each in self._results(response, _Number))
+                self._less("rows", 1, error)
 
     def _results(self, response: Response, shape: type[T]) -> list[T]:
         try:
@@ -223,7 +224,7 @@ class Pendo(HttpConnector):
         than were given, comes again with the next."""
         after, most = None, self._portion.rows
         while True:
-            further = ({"filter": f"{who} > {_quoted(after)}"},) if after else ()
+            further = () if after is None else ({"filter": f"{who} > {_quoted(after)}"},)
             response = self._aggregated(source, *steps, *further, {"sort": [who]}, {"limit": most})
             results = self._results(response, Raw)
             ids = [_id(record, who) for record in results]
@@ -234,8 +235,10 @@ class Pendo(HttpConnector):
             whole = [record for record, each in zip(results, ids, strict=True) if each < last]
             if not whole:
                 raise self.surprise(response, f"more than {most} rows for one {who}")
+            before, after = after, max(each for each in ids if each < last)
+            if before is not None and after <= before:
+                raise self.surprise(response, f"{who} does not rise")
             yield self._page(name, _joined(whole), response)
-            after = max(each for each in ids if each < last)
 
     def _within_bounds(self, name: str, source: Mapping[str, Any], who: str) -> Iterator[rows.Page]:
         """Half as many rows at a time, from the beginning, whenever Pendo says that it were too many."""
@@ -247,9 +250,15 @@ class Pendo(HttpConnector):
                 self._less("rows", self._portion.rows, error)
 
     def _less(self, of: str, than: int, error: SourceError) -> None:
-        """From now on half as many rows or days at a time as were just asked for, if that is what Pendo wants."""
-        if _TOO_LARGE not in str(error) or than < 2:
+        """From now on half as many rows or days at a time as were just asked for, if that is what Pendo wants. What cannot
+        be less was but slow, and may be asked for again a few times."""
+        if _TOO_LARGE not in str(error):
             raise error
+        if than < 2:
+            self._stalled += 1
+            if self._stalled == _ROUNDS:
+                raise error
+            return
         self._portion = replace(self._portion, **{of: than // 2})
         log.info("Pendo: %s; asking for %d %s at a time from now on", _TOO_LARGE, than // 2, of)
 
@@ -318,11 +327,13 @@ class Pendo(HttpConnector):
 
     def _days(self, stream: Stream, cursor: Cursor | None) -> Days:
         """What Pendo has on each day, beside what was read of it."""
-        known = Days.of(cursor)
-        since = self._choices.since
-        first = known.first if known else since.date() if since else None
-        there = self._sums(stream, first)
-        days = known or Days(first or self._first_day())
+        days, since = Days.of(cursor), self._choices.since
+        there = self._sums(stream, days.first if days else since.date() if since else None)
+        if not days or not days.read:
+            wanted = since.date() if since else self._first_day()
+            if days and wanted < days.first:  # it was a later day that was chosen before
+                there |= self._sums(stream, wanted)
+            days = Days(min(wanted, days.first) if days else wanted)
         return days.beside(there, self._heavy.clock, late_by=timedelta(hours=8 if _is_single(stream) else 18))
 
     def _first_day(self) -> date:
@@ -479,16 +490,21 @@ def _identified(stream: Stream, blank: Sequence[str], table: pa.Table) -> pa.Tab
 
 
 def _told_apart(table: pa.Table) -> pa.Table:
-    """Rows that are alike in all that is declared are told apart by what nobody declared, but for numbers, which are
-    figures. One that came twice stays one."""
-    ids, extras = table["id"].to_pylist(), table["extra"].to_pylist()
-    kinds = Counter(one for one, _ in set(zip(ids, extras, strict=True)))
-    for row, extra in enumerate(extras):
-        if kinds[ids[row]] > 1:
-            told = {} if extra is None else msgspec.json.decode(extra)
-            texts = sorted((name, repr(value)) for name, value in told.items() if type(value) not in (int, float))
-            ids[row] = hashlib.sha256(repr((ids[row], texts)).encode()).hexdigest()[:32]
+    """Rows that are alike in all that is declared are told apart by what nobody declared; if need be by the numbers, too,
+    though those may be figures that grow, and the ids change with them. One that came twice stays one."""
+    figures = (table[name].to_pylist() for name in _FIGURES if name in table.column_names)
+    ids, whole = table["id"].to_pylist(), list(zip(table["extra"].to_pylist(), *figures, strict=True))
+    for tell in (_texts, repr):
+        kinds = Counter(one for one, _ in set(zip(ids, whole, strict=True)))
+        for row, each in enumerate(whole):
+            if kinds[ids[row]] > 1:
+                ids[row] = hashlib.sha256(repr((ids[row], tell(each))).encode()).hexdigest()[:32]
     return table.set_column(table.column_names.index("id"), "id", pa.array(ids, pa.string()))
+
+
+def _texts(row: tuple[str | None, *tuple[int, ...]]) -> list[tuple[str, str]]:
+    told = msgspec.json.decode(row[0] or "{}")
+    return sorted((name, repr(value)) for name, value in told.items() if type(value) not in (int, float))
 
 
 def _stable(column: pa.ChunkedArray) -> pa.ChunkedArray:

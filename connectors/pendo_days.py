@@ -49,7 +49,8 @@ class Days:
     def of(cls, cursor: Cursor | None) -> Self | None:
         if not cursor:
             return None
-        read = {date.fromisoformat(day): (int(sums[0]), int(sums[1])) for day, sums in cursor["days"].items()}
+        days = cursor.get("days", {})  # without them everything is read anew
+        read = {date.fromisoformat(day): (int(sums[0]), int(sums[1])) for day, sums in days.items()}
         return cls(date.fromisoformat(cursor["from"]), read)
 
     @staticmethod

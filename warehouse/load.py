@@ -81,7 +81,8 @@ Again = Callable[[Mapping[str, pa.Table]], Iterable["BatchLike"]]
 def cursor(
     warehouse: Warehouse, tool: str, read: str, host: str, *, choices: Mapping[str, Any] | None = None
 ) -> dict[str, Any] | None:
-    """Where the last run of a read came to; None before the first, and when `choices` is not what that run was given.
+    """Where the last run of a read came to; None before the first. When `choices` is not what that run was given, only
+    where it began.
 
     `choices` is what people chose about the read's data, as JSON: rows read under other choices lack what these ask for,
     so everything is read once more. Refuses rows of another host than the known one, and a later day `since` which rows are
@@ -103,18 +104,22 @@ def cursor(
             f"{tool}/{read} was read from {known.get('since') or 'the beginning'} on, and {tool}.since now names the later "
             f"{wanted['since']}. Set it back: only a first read, into another warehouse, can begin later."
         )
-    return dict(reached) if reached is not None and known == wanted else None
+    return reached if known == wanted else _begun(reached)
 
 
 def rewind(warehouse: Warehouse, tool: str, read: str, to: Mapping[str, Any] | None, *, kept: Collection[str] = ()) -> None:
     """Makes the next run of a read begin at another cursor, to which the last one adds what `kept` names; at None it reads
-    everything, as the first did."""
+    everything, from where the last one began."""
     with warehouse.loading(f"rewind {tool}/{read}") as bulk:
-        if to is not None:
-            found = bulk.fetch("select cursor from sync.cursors where tool = $1 and read = $2", [tool, read])
-            last = json.loads(found[0][0]) or {} if found else {}
-            to = {**{name: last[name] for name in kept if name in last}, **to}
+        found = bulk.fetch("select cursor from sync.cursors where tool = $1 and read = $2", [tool, read])
+        last = json.loads(found[0][0]) or {} if found else {}
+        to = _begun(last) if to is None else {**{name: last[name] for name in kept if name in last}, **to}
         bulk.execute("update sync.cursors set cursor = $3 where tool = $1 and read = $2", [tool, read, _json(to)])
+
+
+def _begun(cursor: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Of a cursor where its rows begin, lest what lies before a new beginning be neither read nor gone."""
+    return {"from": cursor["from"]} if cursor and "from" in cursor else None
 
 
 def load(

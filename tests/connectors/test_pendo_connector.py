@@ -397,20 +397,7 @@ def test_what_was_put_aside_can_be_opened_again(connect: Connect) -> None:
     assert batch.rows["accounts"]["name"].to_pylist() == ["A"]
 
 
-# what tells events apart, and people that are not all given --------------------------------------------------------------
-
-
-def test_a_text_that_nobody_declared_tells_rows_of_a_day_apart(running: Running, connect: Connect) -> None:
-    landing = landed(connect("pendo"), "feature_events")
-    visitor, feature = (next(running.world.alive(kind)) for kind in ("visitor", "pendo_feature"))
-    about = {"source": "featureEvents", "visitorId": visitor["visitorId"], "featureId": feature["id"], "userAgent": "UA"}
-    at = running.world.now - timedelta(hours=1)
-    for clicks, tab in ((3, "one"), (4, "two")):
-        running.world.create("action", at=at, clicks=clicks, tabId=tab, appId=-323232, server="s", remoteIp="1", **about)
-    running.world.tick(86_400)
-    landing.read_on(connect("pendo"))
-    found = [row for row in landing.all.values() if row["user_agent"] == "UA" and row["_deleted_at"] is None]
-    assert sorted(row["num_events"] for row in found) == [3, 4]
+# people that are not all given -------------------------------------------------------------------------------------
 
 
 def test_visitors_that_pendo_counts_and_does_not_give_are_not_taken_for_gone(
@@ -433,10 +420,3 @@ def test_who_comes_while_visitors_are_read_is_no_difference(running: Running, co
     running.pendo.faults.run(lambda: CASES["visitors"].make(running.world, 1), "aggregation")  # type: ignore[misc]
     landing.read_on(connect("pendo"))
     assert landing.alive > known
-
-
-def test_a_row_that_comes_twice_keeps_its_id() -> None:
-    page = pa.table({"id": ["a", "a", "b", "b"], "extra": ['{"tab":"x"}', '{"tab":"x"}', '{"tab":"x"}', '{"tab":"y"}']})
-    first, second, third, fourth = ours._told_apart(page)["id"].to_pylist()
-    assert first == second == "a"
-    assert len({third, fourth, "b"}) == 3

@@ -386,6 +386,18 @@ def test_a_rewound_read_begins_at_the_cursor_it_was_given(things: Warehouse) -> 
     assert load.cursor(things, "zendesk", "things", "x.example") is None
 
 
+@pytest.mark.parametrize("choices", [None, {"things": {"name": "Title__c"}}])
+def test_where_a_cursor_begins_stays_when_everything_is_read_anew(
+    things: Warehouse, choices: Mapping[str, Mapping[str, str]] | None
+) -> None:
+    begun = Batch(cursor={"from": "2026-01-01", "night": 1}, rows=batch([row(1)]).rows)
+    loaded(things, begun)
+
+    if choices is None:
+        load.rewind(things, "zendesk", "things", None)
+    assert load.cursor(things, "zendesk", "things", "x.example", choices=choices) == {"from": "2026-01-01"}
+
+
 def test_arrow_types_of_connectors_and_column_types_of_the_warehouse_are_the_same_names() -> None:
     from warehouse.schema import TYPES
 
