@@ -108,7 +108,8 @@ class _Taken:
 class Decoder:
     """Turns pages of one stream into tables.
 
-    `sources`: where the mapped columns stand in the record (dotted path); a mapped column without one is null.
+    `sources`: where the mapped columns stand in the record (dotted path); a mapped column without one is null. They stay
+    in `extra` as they came.
     `values`: by column, a function from the decoded JSON value to the column's; it may raise Misfit.
     `drop`: top-level names that are wrapping or a repetition, and no field of the record.
     `without`: columns and top-level names that nobody wants: null, and in no `extra`.
@@ -175,12 +176,14 @@ class Decoder:
     def _take(self, node: _Node, objects: list[Record], taken: _Taken) -> None:
         """Moves what is declared below `node` out of the objects into arrays; what stays in them belongs to `extra`."""
         for name, child in node.below.items():
-            raws = [each.pop(name, _NULL) for each in objects]
+            # What fills a mapped column is left among the undeclared as well: another map fills its column from there.
+            left = not child.kept_whole and any(each.mapped and each.name not in self._without for each in child.columns)
+            raws = [(each.get if left else each.pop)(name, _NULL) for each in objects]
             unfit: list[_Unfit] = []
             if child.below:
                 inner = _objects_in(raws, child, unfit)
                 self._take(child, inner, taken)
-                if not child.kept_whole:
+                if not (child.kept_whole or left):
                     for each, rest in zip(objects, inner, strict=True):
                         if rest:
                             each[name] = Raw(_encode(rest))

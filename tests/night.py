@@ -25,6 +25,7 @@ from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
 from orchestration import runs, settings
 from orchestration.declared import raw_table
+from orchestration.refill import refill
 from orchestration.settings import Settings
 from orchestration.synced import raw_tables
 from warehouse import gaps, identity, load, migrate, models, settings_tables
@@ -79,6 +80,7 @@ class Company:
                 started = datetime.now(UTC)
                 named: dict[str, Any] = {"tool": tool, "read": read.name, "run_id": f"run {next(self._runs)}"}
                 chosen = section.chosen(read)
+                refill(self.warehouse, connector, read, named["run_id"], chosen)
                 cursor = load.cursor(self.warehouse, tool, read.name, connector.host, choices=chosen)
                 tables = {stream.name: raw_table(stream) for stream in read.streams}
                 try:

@@ -203,6 +203,25 @@ def test_a_mapped_column_is_read_from_where_the_settings_say() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "record", "extra"),
+    [
+        ("custom", {"custom": "v"}, {"custom": "v"}),
+        ("a.custom", {"a": {"id": "9", "custom": "v"}}, {"a": {"custom": "v"}}),
+        ("doc", {"doc": {"custom": "v"}}, None),  # which is a column
+        ("custom", {"custom": ["of", "the wrong", "kind"]}, {"custom": ["of", "the wrong", "kind"]}),
+    ],
+)
+def test_what_fills_a_mapped_column_stays_where_another_map_finds_it(source: str, record: Any, extra: Any) -> None:
+    found = page({"id": "1", **record}, sources={"mapped": source}).table["extra"][0].as_py()
+    assert (json.loads(found) if found else None) == extra
+
+
+def test_a_mapped_column_that_nobody_wants_stays_nowhere() -> None:
+    (row,) = page({"id": "1", "custom": "v"}, sources={"mapped": "custom"}, without=("mapped",)).table.to_pylist()
+    assert (row["mapped"], row["extra"]) == (None, None)
+
+
+@pytest.mark.parametrize(
     "body", [rb'[{"id":"1","text":"a\u0000b"}]', rb'[{"id":"1","text":"a\ud800b"}]', b'[{"id":"1","text":"a\xffb"}]']
 )
 def test_characters_that_no_database_holds_become_the_replacement_character(body: bytes) -> None:
