@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
 import pytest
 from conftest import QUICK
+from issues import first, night
 from landing import Landing, landed, read
 
 from connectors import jira_issues
-from connectors.base import Batch, Choices, Connector, SourceError
+from connectors.base import Batch, Choices, Connector
 from connectors.http import Limiter
 from connectors.jira import Jira
 from connectors.jira_issues import on_the_minute
@@ -31,27 +31,6 @@ CHILDREN = {
     "issue_links": "issue_link",
     "remote_links": "remote_link",
 }
-
-
-def night(landing: Landing, connector: Connector) -> Landing:
-    """Reads on, and asks once more for what the vendor named and the table lacks, as the warehouse does."""
-    swept: dict[str, pa.Table] = {}
-    cursor = landing.cursor
-
-    def watched(batches: Any) -> Any:
-        for batch in batches:
-            swept.update({name: part.keys for name, part in batch.present.items() if part.within is None})
-            yield batch
-
-    landing.land(watched(connector.batches(landing.read, cursor)))
-    missing = [key for key in swept["issues"]["id"].to_pylist() if key not in landing.alive]
-    if missing:
-        landing.land(connector.again(landing.read, cursor, {"issues": pa.table({"id": missing})}))
-    return landing
-
-
-def first(connector: Connector) -> Landing:
-    return night(Landing(read(connector, "issues")), connector)
 
 
 def alive(landing: Landing, stream: str) -> set[tuple[Any, ...]]:
@@ -219,126 +198,6 @@ def test_a_first_read_and_its_proof_begin_at_the_chosen_day(running: Running, co
     landing = first(connector)
     assert landing.alive == wanted != set(running.world.issues)
     assert night(landing, connector).alive == wanted
-
-
-# what goes wrong ----------------------------------------------------------------------------------------------------------
-
-
-def refuse(running: Running, record_id: str, times: int = 1) -> None:
-    failed = {"issues": [], "issueErrors": [{"id": record_id, "errorMessage": "Too much to send"}]}
-    running.jira.faults.answer(200, "issue/bulkfetch", times=times, body=failed)
-
-
-def test_an_issue_that_a_bulk_fetch_cannot_give_is_asked_for_alone(running: Running, connect: Connect) -> None:
-    whole = first(connect("jira")).rows
-    refuse(running, next(iter(running.world.issues)), times=3)
-    landing = first(connect("jira"))
-    assert landing.rows == whole
-    assert not landing.rejects
-
-
-def test_an_issue_that_cannot_be_given_at_all_is_put_aside_and_asked_for_again_the_next_night(
-    running: Running, connect: Connect
-) -> None:
-    whole = first(connect("jira")).all
-    record_id = next(iter(running.world.issues))
-    in_bulk = json.dumps({"issues": [], "issueErrors": []}).encode()
-    running.jira.page_size = None
-    running.jira.faults.answer(200, "issue/bulkfetch", times=2, body=in_bulk)
-    running.jira.faults.answer(500, f"issue/{record_id}[?]", times=2 * QUICK.tries)  # asked for once more by the proof
-    landing = first(connect("jira"))
-    reject, *others = landing.rejects
-    assert set(others) <= {reject}
-    assert (reject.stream, reject.record_id, reject.column) == ("issues", record_id, None)
-    assert reject.reason.startswith("the record could not be fetched: 500")
-    assert landing.alive == {key for (key,) in whole} - {record_id}
-    assert night(landing, connect("jira")).all == whole
-
-
-def test_what_was_put_aside_because_it_could_not_be_fetched_makes_no_row(connect: Connect) -> None:
-    connector = connect("jira")
-    batch = connector.opened(read(connector, "issues").streams[0], b'["10001"]')
-    assert batch.rows["issues"].num_rows == 0
-    assert len(batch.rejects) == 1
-
-
-@pytest.mark.parametrize("tokens", ["aa", "aba"])
-def test_a_page_token_that_comes_again_is_an_error_and_no_end_of_the_sweep(
-    running: Running, connect: Connect, tokens: str
-) -> None:
-    landing = first(connect("jira"))
-    for token in tokens:
-        body = {"issues": [{"id": next(iter(landing.alive))}], "nextPageToken": token}
-        running.jira.faults.answer(200, "search/jql", after=1, body=body)  # past the search for changes
-    known = landing.alive
-    with pytest.raises(SourceError, match="same page token"):
-        night(landing, connect("jira"))
-    assert landing.alive == known
-
-
-def test_a_page_of_changelogs_whose_token_comes_again_is_an_error(running: Running, connect: Connect) -> None:
-    running.jira.faults.answer(200, "changelog", times=9, body={"issueChangeLogs": [], "nextPageToken": "a"})
-    with pytest.raises(SourceError, match="same page token"):
-        first(connect("jira"))
-
-
-@pytest.mark.parametrize("refused", [1, 4])
-def test_changelogs_that_are_refused_together_are_asked_for_by_halves(running: Running, connect: Connect, refused: int) -> None:
-    whole = first(connect("jira")).rows
-    running.jira.page_size = None
-    running.jira.faults.answer(400, "changelog/bulkfetch", times=refused)
-    landing = first(connect("jira"))
-    assert landing.rows["issues"] == whole["issues"]
-    assert len(landing.rows["changelog"]) >= len(whole["changelog"]) / 2
-    assert landing.rows["changelog"].keys() <= whole["changelog"].keys()
-
-
-def test_a_history_that_is_refused_stays_as_it_was_known_and_is_listed(running: Running, connect: Connect) -> None:
-    landing = first(connect("jira"))
-    known = {key for key, row in landing.rows["changelog"].items() if row["issue_id"] == one_of(running)["id"]}
-    links = {key: row["_deleted_at"] for key, row in landing.rows["remote_links"].items()}
-    assert known
-    running.world.change("issue", one_of(running)["id"], summary="Changed")
-    running.world.tick(7200)
-    running.jira.faults.answer(400, "changelog/bulkfetch", times=1)
-    night(landing, connect("jira"))
-    assert all(landing.rows["changelog"][key]["_deleted_at"] is None for key in known)
-    assert {key: row["_deleted_at"] for key, row in landing.rows["remote_links"].items()} == links
-    (reject,) = landing.rejects
-    assert (reject.stream, reject.record_id, reject.column) == ("issues", one_of(running)["id"], "changelog")
-    assert landing.all[(one_of(running)["id"],)]["summary"] == "Changed"
-
-
-def test_that_every_history_is_refused_is_an_error(running: Running, connect: Connect) -> None:
-    landing = first(connect("jira"))
-    for issue in list(running.world.alive("issue")):
-        running.world.change("issue", issue["id"], summary="Changed")
-    running.world.tick(7200)
-    running.jira.page_size = None
-    running.jira.faults.answer(400, "changelog/bulkfetch", times=1000)
-    with pytest.raises(SourceError, match="changelog/bulkfetch"):
-        night(landing, connect("jira"))
-    assert all(row["_deleted_at"] is None for row in landing.rows["changelog"].values())
-
-
-@pytest.mark.parametrize("refused", [False, True])
-def test_a_change_that_is_not_given_in_bulk_is_asked_for_alone(running: Running, connect: Connect, refused: bool) -> None:
-    landing = first(connect("jira"))
-    issue_id, before = one_of(running)["id"], one_of(running)["fields"]["summary"]
-    running.world.change("issue", issue_id, summary="Changed")
-    running.world.tick(7200)
-    errors = [{"id": issue_id, "errorMessage": "Too much to send"}]
-    running.jira.faults.answer(200, "issue/bulkfetch", times=1, body={"issues": [], "issueErrors": errors})
-    if refused:
-        running.jira.faults.answer(403, f"issue/{issue_id}", times=1)
-    night(landing, connect("jira"))
-    assert landing.all[(issue_id,)]["summary"] == (before if refused else "Changed")
-    assert [(reject.stream, reject.record_id) for reject in landing.rejects] == [("issues", issue_id)] * refused
-
-
-def one_of(running: Running) -> Record:
-    """An issue with a history."""
-    return running.world.issues[next(running.world.alive("issue_history"))["issue"]]
 
 
 # resuming -----------------------------------------------------------------------------------------------------------------
