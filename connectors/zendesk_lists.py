@@ -204,10 +204,7 @@ class Lists(Exports):
                 yield from numbered
                 return
             log.info("Zendesk: records of %s came or went while they were listed", stream.name)
-        raise SourceError(
-            f"Zendesk counts other {stream.name} than it lists, so none is taken for gone; trying again later can help.",
-            transient=True,
-        )
+        raise _uneven(stream)
 
     def _turned(
         self, stream: Stream, address: str, parameters: Mapping[str, Any] | None
@@ -249,6 +246,8 @@ class Lists(Exports):
             found = set(page.table["id"].to_pylist()) - seen
             seen |= found
             most = max(most, reply.total or 0)
+            if not found and len(seen) < (reply.total or 0):
+                raise _uneven(stream)
             yield page
             if not found or len(seen) >= most > 0:
                 return
@@ -276,6 +275,13 @@ class Lists(Exports):
         ids = (msgspec.json.decode(link.get(name, _NULL)) for name in ("ticket_id", "issue_id"))
         named = "/".join(map(str, (self.jira_integration, *ids)))
         return {**link, "id": Raw(_encode(named)), "integration": Raw(_encode(self.jira_integration))}
+
+
+def _uneven(stream: Stream) -> SourceError:
+    return SourceError(
+        f"Zendesk counts other {stream.name} than it lists, so none is taken for gone; trying again later can help.",
+        transient=True,
+    )
 
 
 def _records_of(page: rows.Page, stream: Stream) -> list[Any]:

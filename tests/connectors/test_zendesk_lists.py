@@ -304,6 +304,17 @@ def test_who_has_one_integration_only_gets_its_links(running: Running, connect: 
     assert landing.alive == {link["id"] for link in running.world.alive(shown)}
 
 
+def test_that_fewer_links_come_than_zendesk_counts_is_an_error_and_no_deletion(running: Running, connect: Connect) -> None:
+    landing = landed(connect("zendesk"), "jira_links")
+    known = landing.alive
+    assert len(known) > 3
+    running.zendesk.faults.answer(200, LINKS, after=1, body={"links": [], "total": len(known)})
+    with pytest.raises(SourceError, match="so none is taken for gone") as raised:
+        landing.read_on(connect("zendesk"))
+    assert raised.value.transient
+    assert landing.alive == known
+
+
 def test_who_has_no_integration_at_all_has_no_links(running: Running, connect: Connect) -> None:
     running.zendesk.forbidden = frozenset({LINKS, NEWER_LINKS})
     with pytest.raises(Unavailable):
