@@ -1,7 +1,7 @@
 """How Pendo is read: snapshots of who and what there is, and events by the day, through its aggregation endpoint.
 
-Here belong Pendo's addresses, pipelines and ways of marking time. Not here: its columns, which are data, which days have
-to be read anew (`pendo_days`), or any HTTP.
+Here belong Pendo's addresses and pipelines. Not here: its columns, which are data, which days have to be read anew
+(`pendo_days`), how a record becomes a row (`pendo_rows`), or any HTTP.
 
 Requests, in every run: one for features, for pages, and for guides with their polls; two for metadata; for accounts and
 for visitors one for each 100,000 records, one for what is left and one for the count. For each kind of events one that asks
@@ -11,10 +11,8 @@ three days.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, partial
@@ -31,6 +29,7 @@ from connectors.base import Batch, Choices, Count, Cursor, Estimate, Finding, Pr
 from connectors.columns import streams
 from connectors.http import Gate, HttpConnector, Patience, Site
 from connectors.pendo_days import EAST, LONGEST, Days, Stretch
+from connectors.pendo_rows import decoder, placed_by, told_apart
 from connectors.verdicts import VERDICTS, Verdict
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,6 @@ _STREAMS = streams("pendo")
 _LISTS = ("features", "pages", "guides")
 _EVENTS = tuple(name for name, stream in _STREAMS.items() if stream.write == "replace_window")
 _ALL_APPS = {"appId": 'expandAppIds("*")'}  # unasked, Pendo shows the first application only
-_FIGURES = ("num_events", "num_minutes")  # what may grow while a row stays the same
 _DAY = 86_400_000  # milliseconds
 _ROUNDS = 3  # in which a list may not add up, or the least there is to ask for take too long
 _REPLY_SECONDS = 2.0  # what an aggregation takes, more or less; Pendo states no limit that would matter
@@ -122,7 +120,7 @@ class Pendo(HttpConnector):
         self._first_days = first_days
         self._portion = _Portion(MOST, LONGEST)
         self._stalled = 0  # times in a row that the least there is to ask for took too long
-        self._decoders = {name: _decoder(stream, self._choices) for name, stream in _STREAMS.items()}
+        self._decoders = {name: decoder(stream, self._choices) for name, stream in _STREAMS.items()}
 
     @property
     def requests(self) -> int:
@@ -147,7 +145,7 @@ class Pendo(HttpConnector):
 
     def opened(self, stream: Stream, records: bytes) -> Batch:
         page = self._decoders[stream.name].page(records)
-        table = _told_apart(page.table) if stream.name in _EVENTS else page.table
+        table = told_apart(page.table) if stream.name in _EVENTS else page.table
         return Batch({}, {stream.name: table}, page.rejects)
 
     def check(self) -> Iterator[Finding]:
@@ -217,7 +215,7 @@ class Pendo(HttpConnector):
             page = self._decoders[name].page(b"[]" if nothing else records)
         except msgspec.DecodeError:
             raise self.surprise(response, f"no list of {name}") from None
-        return replace(page, table=_told_apart(page.table)) if name in _EVENTS else page
+        return replace(page, table=told_apart(page.table)) if name in _EVENTS else page
 
     def _pages(self, name: str, source: Mapping[str, Any], who: str, *steps: Mapping[str, Any]) -> Iterator[rows.Page]:
         """All rows of a pipeline, by rising id, so many at a time. The last id of a full reply, which may have more rows
@@ -322,7 +320,7 @@ class Pendo(HttpConnector):
         until = self._heavy.clock
         while stretch := next(days.stretches(self._portion.rows, self._portion.days), None):
             yield from self._stretch(stream, days, stretch)
-        counted = Count(days.settled_rows, _placed_by(stream), _edge(stream, days.open_from), _edge(stream, days.first))
+        counted = Count(days.settled_rows, placed_by(stream), _edge(stream, days.open_from), _edge(stream, days.first))
         yield Batch(days.done(), counted={stream.name: counted}, covered_until=until)
 
     def _days(self, stream: Stream, cursor: Cursor | None) -> Days:
@@ -384,7 +382,7 @@ class Pendo(HttpConnector):
             number, total = found.get(day, (0, 0))
             found[day] = number + 1, total + uses
         days.settle(stretch, found)
-        span = Span(_placed_by(stream), _edge(stream, stretch.first), _edge(stream, stretch.end))
+        span = Span(placed_by(stream), _edge(stream, stretch.first), _edge(stream, stretch.end))
         present = {stream.name: Present(rows.keys(stream, {"id": list(figures)}), span=span)}
         yield Batch(days.cursor(), present=present)
 
@@ -409,11 +407,7 @@ class Pendo(HttpConnector):
 
 def _is_single(stream: Stream) -> bool:
     """Whether each event is a row; the others are added up by day."""
-    return _placed_by(stream) == "browser_time"
-
-
-def _placed_by(stream: Stream) -> str:
-    return "day" if any(column.name == "day" for column in stream.columns) else "browser_time"
+    return placed_by(stream) == "browser_time"
 
 
 def _edge(stream: Stream, day: date) -> date | datetime:
@@ -458,73 +452,6 @@ def _id(record: Raw, who: str) -> str:
 
 def _figures(stream: Stream, table: pa.Table) -> dict[str, tuple[date, int]]:
     """By id, since a row may come twice: its day, and how often something was used."""
-    days = table[_placed_by(stream)].cast(pa.date32()).to_pylist()
+    days = table[placed_by(stream)].cast(pa.date32()).to_pylist()
     uses = [0] * len(table) if _is_single(stream) else [each or 0 for each in table["num_events"].to_pylist()]
     return dict(zip(table["id"].to_pylist(), zip(days, uses, strict=True), strict=True))
-
-
-def _decoder(stream: Stream, choices: Choices) -> rows.Decoder:
-    without = choices.without.get(stream.name, frozenset())
-    values: dict[str, Any] = {column.name: _timestamp for column in stream.columns if column.type == "timestamp"}
-    mapped = choices.fields.get(stream.name, {})
-    sources = {column: f"metadata.{path.removeprefix('metadata.')}" for column, path in mapped.items()}
-    if stream.name not in _EVENTS:
-        return rows.Decoder(stream, sources=sources, values=values, without=without)
-    # An id is made of what tells rows apart, wanted or not; then what is not wanted goes.
-    columns = [column for column in stream.columns if column.name not in ("id", _placed_by(stream), *_FIGURES)]
-    blank = [column.name for column in columns if without & {column.name, column.source}]
-    drop = without - {name for column in stream.columns for name in (column.name, column.source)}
-    values |= {"day": _date} if _placed_by(stream) == "day" else {}
-    return rows.Decoder(stream, values=values, drop=drop, finish=partial(_identified, stream, blank))
-
-
-def _identified(stream: Stream, blank: Sequence[str], table: pa.Table) -> pa.Table:
-    names = [column.name for column in stream.columns if column.name not in ("id", *_FIGURES)]
-    told = zip(*(_stable(table[name]).to_pylist() for name in names), strict=True)
-    ids = [hashlib.sha256(repr(each).encode()).hexdigest()[:32] for each in told]
-    table = table.set_column(table.column_names.index("id"), "id", pa.array(ids, pa.string()))
-    for name in blank:
-        place = table.column_names.index(name)
-        table = table.set_column(place, name, pa.nulls(len(table), table.schema.field(name).type))
-    return table
-
-
-def _told_apart(table: pa.Table) -> pa.Table:
-    """Rows that are alike in all that is declared are told apart by what nobody declared; if need be by the numbers, too,
-    though those may be figures that grow, and the ids change with them. One that came twice stays one."""
-    figures = (table[name].to_pylist() for name in _FIGURES if name in table.column_names)
-    ids, whole = table["id"].to_pylist(), list(zip(table["extra"].to_pylist(), *figures, strict=True))
-    for tell in (_texts, repr):
-        kinds = Counter(one for one, _ in set(zip(ids, whole, strict=True)))
-        for row, each in enumerate(whole):
-            if kinds[ids[row]] > 1:
-                ids[row] = hashlib.sha256(repr((ids[row], tell(each))).encode()).hexdigest()[:32]
-    return table.set_column(table.column_names.index("id"), "id", pa.array(ids, pa.string()))
-
-
-def _texts(row: tuple[str | None, *tuple[int, ...]]) -> list[tuple[str, str]]:
-    told = msgspec.json.decode(row[0] or "{}")
-    return sorted((name, repr(value)) for name, value in told.items() if type(value) not in (int, float))
-
-
-def _stable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Moments as numbers: how they are written may change with the library."""
-    return column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
-
-
-def _timestamp(stamp: Any) -> str | None:
-    """Pendo counts milliseconds since 1970; 0 is never."""
-    return _moment(stamp).isoformat() if stamp != 0 else None
-
-
-def _date(start: Any) -> str:
-    return (_moment(start) + EAST).date().isoformat()
-
-
-def _moment(stamp: Any) -> datetime:
-    if isinstance(stamp, bool) or not isinstance(stamp, int | float):
-        raise rows.Misfit("is no number of milliseconds since 1970")
-    try:
-        return datetime.fromtimestamp(stamp / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise rows.Misfit("is no moment between the years 1 and 9999") from None
