@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, quote_plus, urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -333,7 +333,7 @@ class Gate(HTTPAdapter):
         try:
             if not as_it_is:
                 body, self._decoded[response] = cleaned(body, self._shape(urlsplit(request.url or "").path))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise self._fault("cut off" if "json" in kind else "not JSON", f"a reply of {kind}") from None
         response._content = body  # the client libraries read it from where requests keeps it
         return response
@@ -392,8 +392,9 @@ class Gate(HTTPAdapter):
         return SourceError(f"{fault.what} from {address}{said}: {meaning}; {hope}.", transient=fault.verdict.transient)
 
     def _redacted(self, said: str) -> str:
-        for secret in self._secrets():
-            said = said.replace(secret, "…") if secret else said
+        for secret in filter(None, self._secrets()):
+            for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):
+                said = said.replace(form, "…")
         return said[:200]
 
 

@@ -68,6 +68,7 @@ def words(body: bytes) -> str:
         return [value] if isinstance(value, str) else [text for each in inner for text in texts(each)]
 
     try:
-        return " ".join(": ".join(texts(msgspec.json.decode(body))).split())
+        said = ": ".join(texts(msgspec.json.decode(body)))
+        return " ".join("".join(letter if letter.isprintable() else " " for letter in said).split())
     except (ValueError, RecursionError):
         return ""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from landing import landed, read
@@ -121,6 +122,15 @@ def test_a_vendor_that_repeats_a_secret_in_its_error_does_not_get_it_shown(
     assert not any(value in str(error) for value in own)
 
 
+def test_a_secret_that_comes_back_as_part_of_an_address_is_not_shown_either(running: Running, connect: Connect) -> None:
+    secret = "a/b+c=d&e"
+    error = f"no such token: /x?token={quote(secret)} {quote(secret, safe='')} \x1b[31m\x07 red"
+    running.jira.faults.answer(403, "myself", times=9, body={"error": error})
+    said = str(told(connect("jira", api_token=secret), "issues"))
+    assert "token=… … [31m red" in said
+    assert said.isprintable()
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_missing_permission_says_so(running: Running, connect: Connect, tool: str) -> None:
     getattr(running, tool).faults.answer(403, FIRST[tool][1], times=9, body={"error": "Forbidden"})
@@ -164,7 +174,9 @@ def test_no_next_page_is_fetched_from_another_host(running: Running, connect: Co
     assert not error.transient
 
 
-@pytest.mark.parametrize("body", [b"<html>log in</html>", b'{"tickets": [', b"", b"null and more"])
+@pytest.mark.parametrize(
+    "body", [b"<html>log in</html>", b'{"tickets": [', b"", b"null and more", b"[" * 200_000 + b"]" * 200_000]
+)
 def test_a_reply_that_is_not_json_is_a_clear_error_after_bounded_tries(running: Running, connect: Connect, body: bytes) -> None:
     running.zendesk.faults.answer(200, "tickets/cursor", times=100, body=body, headers={"Content-Type": "text/html"})
     error = told(connect("zendesk"), "tickets")
