@@ -241,8 +241,7 @@ class Gate(HTTPAdapter):
     def guard(self, session: Session) -> None:
         """Lets a session, perhaps a library's own, send through this gate only."""
         session.adapters.clear()
-        session.mount("https://", self)
-        session.mount("http://", self)
+        session.mount("", self)  # whatever the scheme, to be refused in our words
         session.auth = self.login
         session.trust_env = not self.site.loopback  # a proxy never sees loopback
 

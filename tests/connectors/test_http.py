@@ -330,6 +330,14 @@ def test_https_is_let_through_as_http_only_to_the_loopback_address_that_is_confi
         gate.session().get("https://127.0.0.1:9/x")
     with pytest.raises(SourceError, match="no other host"):
         gate.session().get("https://127.0.0.1:10/x")
+    for elsewhere in (
+        "http://127.0.0.1:9@elsewhere.example/x",
+        "http://localhost:9/x",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1:9/x",
+    ):
+        with pytest.raises(SourceError, match="no other host"):
+            gate.session().get(elsewhere)
     secure = Gate(Site("Tool", "https://example.invalid", "TOOL_URL", "TOOL_TOKEN"), patience=Patience(tries=1))
     with pytest.raises(SourceError, match="no other host"):
         secure.session().get("http://example.invalid/x")
