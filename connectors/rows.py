@@ -298,8 +298,9 @@ def _translated(column: Column, raws: list[Raw], value: Callable[[Any], Any], un
     for row, raw in enumerate(raws):
         try:
             given.append(raw if raw == _NULL else Raw(_encode(value(msgspec.json.decode(raw)))))
-        except (Misfit, RecursionError) as error:
-            reason = str(error) if isinstance(error, Misfit) else "is nested too deeply"
+        except (Misfit, RecursionError, msgspec.DecodeError) as error:
+            deep = isinstance(error, RecursionError)
+            reason = str(error) if isinstance(error, Misfit) else "is nested too deeply" if deep else "is a number too large"
             unfit.append(_Unfit(row, column, reason, raw))
             given.append(_NULL)
     return given

@@ -21,6 +21,7 @@ import yaml
 
 from connectors.base import Connector, SourceError, Unavailable
 from connectors.http import Limiter, Patience
+from connectors.quota import Day
 from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
 from orchestration import runs, settings
@@ -170,6 +171,7 @@ def company(world: World, home: Path, warehouse_url: str | None = None) -> Itera
             os.environ.clear()
             os.environ.update(before)
             Limiter._all.clear()  # the ports come again
+            Day._all.clear()
 
 
 def _steps() -> list[Model | str]:

@@ -216,6 +216,15 @@ def test_what_fills_a_mapped_column_stays_where_another_map_finds_it(source: str
     assert (json.loads(found) if found else None) == extra
 
 
+def test_a_number_beyond_all_numbers_costs_its_value_and_not_the_page() -> None:
+    values = {"text": lambda value: value}
+    found = rows.Decoder(STREAM, values=values).page(b'[{"id":"1","text":1e999},{"id":"2","text":"x"}]')
+    assert (found.table["text"].to_pylist(), [each.reason for each in found.rejects]) == (
+        [None, "x"],
+        ["text is a number too large"],
+    )
+
+
 def test_a_mapped_column_that_nobody_wants_stays_nowhere() -> None:
     (row,) = page({"id": "1", "custom": "v"}, sources={"mapped": "custom"}, without=("mapped",)).table.to_pylist()
     assert (row["mapped"], row["extra"]) == (None, None)

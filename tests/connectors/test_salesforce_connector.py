@@ -387,7 +387,7 @@ def test_records_that_were_put_aside_are_opened_as_a_read_would(running: Running
     record = {"attributes": {}, "Id": "006Qm000000100HIAQ", "Loss_Reason__c": "Price", "Amount": 5.5, "New__c": 1}
     batch = connector.opened(deals, json.dumps([record]).encode())
     (row,) = batch.rows["opportunities"].to_pylist()
-    assert (row["loss_reason"], row["extra"], batch.rejects) == ("Price", '{"New__c":1}', ())
+    assert (row["loss_reason"], row["extra"], batch.rejects) == ("Price", '{"Loss_Reason__c":"Price","New__c":1}', ())
     (listed,) = read(connector, "fields").streams
     field = {"object": "Account", "name": "Name", "label": "Account Name", "type": "string"}
     assert connector.opened(listed, json.dumps([field]).encode()).rows["fields"].num_rows == 1
