@@ -16,9 +16,10 @@ from pydantic import Field, PrivateAttr
 from orchestration import checks, faults, progress, settings
 from orchestration.settings import Settings, SettingsError
 from orchestration.synced import column_schema, raw_tables
-from warehouse import freshness, gaps, identity, migrate, models, schema, settings_tables
+from warehouse import freshness, gaps, history, identity, migrate, models, schema, settings_tables
 from warehouse.engine import Warehouse, WarehouseError
 from warehouse.gaps import Rule
+from warehouse.history import Ledger
 from warehouse.models import Build, CheckFailed, Model, Models
 from warehouse.publish import copy
 from warehouse.selects import Shape
@@ -27,7 +28,7 @@ LINKS = dg.AssetKey(["unified", "customer_links"])
 GAPS = dg.AssetKey(["unified", "gaps"])
 GAP_EVENTS = dg.AssetKey(["unified", "gap_events"])
 COPY = dg.AssetKey(["publish", "copy"])
-LEDGERS = {table.full_name: table for table in schema.LEDGERS}
+LEDGERS = {table.full_name: table for table in [*schema.LEDGERS, *history.tables()]}
 
 
 class Refresh(dg.ConfigurableResource[Any]):
@@ -111,7 +112,8 @@ def assets() -> list[dg.AssetsDefinition]:
     library, rules, raw = models.library(), gaps.rules(), raw_tables()
     library.check(raw)
     gaps.check(rules, library.shape(raw))
-    return [_customer_links(library), *[_table(model) for model in library], _gaps(rules), _copy(library)]
+    kept = [_kept(ledger, library) for ledger in history.ledgers()]
+    return [_customer_links(library), *[_table(model) for model in library], _gaps(rules), *kept, _copy(library)]
 
 
 def _known(tables: Iterable[str]) -> None:
@@ -232,14 +234,30 @@ def _gaps(rules: Sequence[Rule]) -> dg.AssetsDefinition:
     return reviewed
 
 
+def _kept(ledger: Ledger, library: Models) -> dg.AssetsDefinition:
+    key, source = dg.AssetKey(["unified", ledger.name]), library[ledger.model]
+
+    @dg.multi_asset(name=f"unified__{ledger.name}", specs=[_ledger(key, source.group, [ledger.source], ledger.ledger_key)])
+    def kept(refresh: Refresh) -> dg.MaterializeResult[Any]:
+        with refresh.step(ledger.full_name) as warehouse, warehouse.begin(f"keep {ledger.full_name}") as connection:
+            rows = history.keep(connection, ledger, source.reads)
+        if rows is None:
+            note = f"Nothing was kept: {ledger.source} was not built on this day, or a later day is kept already."
+            return dg.MaterializeResult(asset_key=key, metadata={"note": note})
+        return dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": rows})
+
+    return kept
+
+
 def _copy(library: Models) -> dg.AssetsDefinition:
     # It comes after everything; the tables that nothing else reads say so with the fewest edges in the graph.
     read = {table for model in library for table in model.inputs}.union(*identity.WRITES.values())
+    read |= {ledger.source for ledger in history.ledgers()}
     last = [model.full_name for model in library if model.full_name not in read]
 
     @dg.asset(
         key=COPY,
-        deps=_keys([*last, "unified.gap_events"]),
+        deps=_keys([*last, "unified.gap_events", *(ledger.full_name for ledger in history.ledgers())]),
         group_name="publish",
         description="The unified tables in a DuckDB file of their own, so that who reads never holds up who writes.",
         kinds={"duckdb", "file"},

@@ -29,7 +29,7 @@ from orchestration.declared import raw_table
 from orchestration.refill import refill
 from orchestration.settings import Settings
 from orchestration.synced import raw_tables
-from warehouse import gaps, identity, load, migrate, models, settings_tables
+from warehouse import gaps, history, identity, load, migrate, models, settings_tables
 from warehouse.engine import Warehouse
 from warehouse.gaps import RuleReport
 from warehouse.merge import TableReport
@@ -123,6 +123,9 @@ class Company:
                         identity.resolve(connection)
                     else:
                         reports = gaps.review(connection, f"run {next(self._runs)}", gaps.rules())
+            for ledger in history.ledgers():
+                with self.warehouse.begin("a step of a refresh") as connection:
+                    history.keep(connection, ledger)
         return reports
 
     def settings(self) -> Settings:

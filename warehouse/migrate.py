@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from warehouse import history
 from warehouse.engine import Warehouse, WarehouseError, verbatim
 from warehouse.schema import DECLARED, Column, RawTable, Table, Type, created, described, raw_tables, type_of
 
@@ -45,7 +46,7 @@ def prepare(warehouse: Warehouse, raw: Sequence[RawTable]) -> None:
     """Makes every declared table and column that the database lacks, and widens what is declared wider than it stands. A
     second call finds nothing to do. Raises WarehouseError where a newer fullpicture has been, or where a value could be lost.
     """
-    tables = [*raw_tables(raw), *DECLARED]
+    tables = [*raw_tables(raw), *DECLARED, *history.tables()]
     with warehouse.begin("prepare the tables") as connection:
         _refuse_old(connection)
         found = _existing(connection)
