@@ -31,6 +31,7 @@ _SECRET = {"password", "sslpassword", "passfile", "service", "servicefile"}
 # For loads, of which several wait for their vendors side by side. Merging small row groups of wide rows would take three
 # times their memory, and each refresh does it for all tables at its own checkpoints.
 _FRUGAL = "set threads = 1; set max_vacuum_tasks = 0"
+_BATCH = 20_000  # rows that are handed over at a time
 MEMORY_LIMIT = "4GB"  # DuckDB's own default is 80 % of the machine, which the tools beside it need too
 
 
@@ -46,6 +47,9 @@ class Bulk(Protocol):
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
+
+    def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a query as Arrow, so that few of them are held at a time."""
 
     def stage(self, name: str, rows: pa.Table) -> None:
         """Makes `rows` readable as a temporary table `name` until the transaction ends, in place of an earlier one."""
@@ -94,6 +98,18 @@ class Warehouse:
                 with _adbc(self.url) as connection:
                     yield _PostgresBulk(connection)
                     connection.commit()
+
+    @contextmanager
+    def snapshot(self, purpose: str) -> Iterator[Bulk]:
+        """One transaction to read in, to which everything stays as it is now. On PostgreSQL others go on writing meanwhile."""
+        if self.dialect == "duckdb":
+            with self.begin(purpose) as connection:
+                yield _DuckDBBulk(driver(connection))
+        else:
+            with _adbc(self.url) as connection:
+                with connection.cursor() as cursor:
+                    cursor.execute("set transaction isolation level repeatable read read only")
+                yield _PostgresBulk(connection)
 
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
@@ -235,6 +251,9 @@ class _DuckDBBulk:
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, list(parameters) or None).fetchall()
 
+    def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
+        yield from self._connection.sql(sql).to_arrow_reader(_BATCH)
+
     def stage(self, name: str, rows: pa.Table) -> None:
         self._connection.register(name, rows)
         self._staged.add(name)
@@ -263,6 +282,11 @@ class _PostgresBulk:
         with self._connection.cursor() as cursor:
             cursor.execute(sql, tuple(parameters) or None)
             return list(cursor.fetchall())
+
+    def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql)
+            yield from cursor.fetch_record_batch()
 
     def stage(self, name: str, rows: pa.Table) -> None:
         with self._connection.cursor() as cursor:

@@ -112,10 +112,15 @@ def rewind(warehouse: Warehouse, tool: str, read: str, to: Mapping[str, Any] | N
     """Makes the next run of a read begin at another cursor, to which the last one adds what `kept` names; at None it reads
     everything, from where the last one began."""
     with warehouse.loading(f"rewind {tool}/{read}") as bulk:
-        found = bulk.fetch("select cursor from sync.cursors where tool = $1 and read = $2", [tool, read])
-        last = json.loads(found[0][0]) or {} if found else {}
-        to = _begun(last) if to is None else {**{name: last[name] for name in kept if name in last}, **to}
-        bulk.execute("update sync.cursors set cursor = $3 where tool = $1 and read = $2", [tool, read, _json(to)])
+        send_back(bulk, tool, read, to, kept=kept)
+
+
+def send_back(bulk: Bulk, tool: str, read: str, to: Mapping[str, Any] | None = None, *, kept: Collection[str] = ()) -> None:
+    """What `rewind` does, inside a transaction that somebody else holds."""
+    found = bulk.fetch("select cursor from sync.cursors where tool = $1 and read = $2", [tool, read])
+    last = json.loads(found[0][0]) or {} if found else {}
+    to = _begun(last) if to is None else {**{name: last[name] for name in kept if name in last}, **to}
+    bulk.execute("update sync.cursors set cursor = $3 where tool = $1 and read = $2", [tool, read, _json(to)])
 
 
 def _begun(cursor: Mapping[str, Any] | None) -> dict[str, Any] | None:

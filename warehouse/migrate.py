@@ -5,8 +5,10 @@ Here belongs what happens to a table that stands already. Not here: what is decl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -39,6 +41,12 @@ _WIDER: Mapping[Type, frozenset[Type]] = {
     "timestamp": frozenset({"text"}),
 }
 
+STANDING = """
+select cast(table_schema as text), cast(table_name as text), cast(column_name as text), cast(data_type as text)
+from information_schema.columns
+where table_catalog = current_catalog
+"""
+
 Found = Mapping[str, Mapping[str, str]]  # table → column → type, as the database names it
 
 
@@ -58,6 +66,25 @@ def prepare(warehouse: Warehouse, raw: Sequence[RawTable]) -> None:
         for table in tables:
             if table.full_name in found:
                 _grow(connection, table, found[table.full_name])
+
+
+def standing(rows: Iterable[Any]) -> dict[str, dict[str, Type]]:
+    """The columns of every table that stands, by the answer to STANDING; those of types that we never make are left out."""
+    return {
+        table: {column: _TYPES[kind] for column, kind in columns.items() if kind in _TYPES}
+        for table, columns in _named(rows).items()
+    }
+
+
+def extend(connection: sa.Connection, tables: Iterable[Table]) -> None:
+    """Makes tables and columns that once were declared and are no more, where something of theirs is to be kept."""
+    found = _existing(connection)
+    for table in tables:
+        lacking = tuple(column for column in table.columns if column.name not in found.get(table.full_name, {}))
+        if table.full_name not in found:
+            _make(connection, [table], [table])
+        elif lacking:
+            _grow(connection, replace(table, columns=lacking), {})
 
 
 def _make(connection: sa.Connection, tables: Sequence[Table], missing: Sequence[Table]) -> None:
@@ -129,12 +156,10 @@ def _refuse_newer(connection: sa.Connection) -> None:
 
 
 def _existing(connection: sa.Connection) -> Found:
-    rows = connection.execute(
-        sa.text(
-            "select table_schema, table_name, column_name, data_type from information_schema.columns"
-            " where table_catalog = current_catalog"
-        )
-    )
+    return _named(connection.execute(sa.text(STANDING)))
+
+
+def _named(rows: Iterable[Any]) -> Found:
     found: dict[str, dict[str, str]] = {}
     for schema, table, column, kind in rows:
         found.setdefault(f"{schema}.{table}", {})[column] = kind.lower().partition("(")[0]

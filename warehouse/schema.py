@@ -101,7 +101,7 @@ SYNC = (
         started_at timestamp When it started.
         ended_at timestamp When it ended.
         covered_until timestamp Everything the vendor knew up to this moment of its own clock has been loaded.
-        status text running, succeeded, failed, or unavailable if the account has no such thing; a killed run stays running.
+        status text running (or killed), succeeded, failed, unavailable (the account has none), or restored (to be read anew).
         rows_inserted integer Rows that were new.
         rows_updated integer Rows that had changed.
         rows_deleted integer Rows that were marked deleted.
