@@ -40,7 +40,10 @@ class WarehouseError(Exception):
 
 
 class Bulk(Protocol):
-    """One transaction on the driver itself, for rows that come as Arrow. Parameters are `$1`, `$2` on both databases."""
+    """One transaction on the driver itself, for rows that come as Arrow. Parameters are `$1`, `$2` on both databases.
+    `place`: the column that tells where a row lies, until the transaction writes to it."""
+
+    place: str
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Runs a statement and returns how many rows it touched."""
@@ -53,6 +56,9 @@ class Bulk(Protocol):
 
     def stage(self, name: str, rows: pa.Table) -> None:
         """Makes `rows` readable as a temporary table `name` until the transaction ends, in place of an earlier one."""
+
+    def remove(self, table: str, places: str) -> None:
+        """Deletes the rows of a table that lie where a query says."""
 
     def append(self, schema: str, table: str, rows: pa.Table) -> None:
         """Adds `rows` to a table, column by column name, as fast as the database can."""
@@ -240,6 +246,8 @@ def _place(schema: str, table: str) -> str:
 
 
 class _DuckDBBulk:
+    place = "rowid"
+
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._staged: set[str] = set()
@@ -258,6 +266,9 @@ class _DuckDBBulk:
         self._connection.register(name, rows)
         self._staged.add(name)
 
+    def remove(self, table: str, places: str) -> None:
+        self._connection.execute(f"delete from {table} where rowid in ({places})")
+
     def append(self, schema: str, table: str, rows: pa.Table) -> None:
         columns = ", ".join(f'"{name}"' for name in rows.column_names)
         self.stage("_appended", rows)
@@ -270,6 +281,8 @@ class _DuckDBBulk:
 
 
 class _PostgresBulk:
+    place = "ctid"
+
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
@@ -294,6 +307,10 @@ class _PostgresBulk:
             cursor.adbc_ingest(name, rows, mode="create", temporary=True)
             cursor.execute(f'analyze pg_temp."{name}"')
 
+    def remove(self, table: str, places: str) -> None:
+        with self._connection.cursor() as cursor:  # as an array each is looked up; as a query the whole table is gone through
+            cursor.execute(f"delete from {table} where ctid = any(array({places}))")
+
     def append(self, schema: str, table: str, rows: pa.Table) -> None:
         with self._connection.cursor() as cursor:
             cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
@@ -310,6 +327,7 @@ def _adbc(url: URL) -> Iterator[Any]:
     try:
         with connection.cursor() as cursor:
             cursor.execute("set timezone = 'UTC'")
+            cursor.execute("set work_mem = '128MB'")  # for joins of a group of rows with their table
         yield connection
     finally:
         connection.close()  # without a commit this rolls back

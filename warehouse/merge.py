@@ -17,6 +17,7 @@ from warehouse.engine import Bulk, WarehouseError
 from warehouse.schema import RawTable
 from warehouse.versions import moved
 
+_MOMENT = pa.timestamp("us", tz="UTC")
 FEW = 100  # rows that may vanish at once without a doubt
 
 
@@ -84,46 +85,39 @@ class Proof:
         return 0 <= self.source_rows - self.stored_rows <= self.doubtful and not self.missing
 
 
-def merge(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: TableReport) -> None:
-    """New rows are added, changed ones replaced, unchanged and older ones left alone."""
+def append(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: TableReport) -> None:
+    """Adds rows of which no key stands in the table, each once, without a look at it."""
+    names = [*(column.name for column in table.columns), "extra", "_deleted_at"]
+    whole = rows.select(names).append_column("_synced_at", pa.repeat(pa.scalar(at, _MOMENT), len(rows)))
+    bulk.append(table.schema, table.name, whole)
+    moved(bulk, table.full_name)
+    counts.inserted += len(rows)
+
+
+def merge(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: TableReport, *, once: bool = False) -> None:
+    """New rows are added, changed ones replaced, unchanged and older ones left alone. `once`: no key comes twice."""
     incoming, fate = "_incoming", "_fate"
     bulk.stage(incoming, rows.append_column("_position", pa.array(range(rows.num_rows), pa.int64())))
-    columns = [quoted(column.name) for column in table.columns] + ["extra"]
-    into = f"insert into {table.full_name} ({', '.join(columns)}, _deleted_at, _synced_at) select "
-    taken = ", ".join(f"s.{name}" for name in columns)
-    if _all_new(bulk, table):  # the bulk of a first read: nothing to compare, and no row is carried through a join
-        bulk.execute(f"{into}{taken}, s._deleted_at, {moment(at)} from {incoming} s")
-        counts.inserted += rows.num_rows
-        moved(bulk, table.full_name)
-        return
     bulk.execute(f"drop table if exists {fate}")
-    bulk.execute(f"create temporary table {fate} as {_compared(table)}")
+    bulk.execute(f"create temporary table {fate} as {_compared(table, bulk.place, once=once)}")
     kinds = dict(bulk.fetch(f"select _kind, count(*) from {fate} group by _kind"))
     if kinds.get("update"):
-        bulk.execute(
-            f"delete from {table.full_name} as t using {fate} as f where f._kind = 'update' and {_same(table.key, 't', 'f')}"
-        )
-    bulk.execute(f"{into}{taken}, f._gone, {moment(at)} from {incoming} s join {fate} f on f._place = s._position")
-    bulk.execute(f"drop table {fate}")
+        bulk.remove(table.full_name, f"select _stands from {fate} where _kind = 'update'")
     if kinds:
+        columns = [quoted(column.name) for column in table.columns] + ["extra"]
+        bulk.execute(
+            f"insert into {table.full_name} ({', '.join(columns)}, _deleted_at, _synced_at) "
+            f"select {', '.join(f's.{name}' for name in columns)}, f._gone, {moment(at)} "
+            f"from {incoming} as s join {fate} as f on f._place = s._position"
+        )
         moved(bulk, table.full_name)
+    bulk.execute(f"drop table {fate}")
     counts.inserted += kinds.get("insert", 0)
     counts.updated += kinds.get("update", 0)
     counts.unchanged += rows.num_rows - sum(kinds.values())
 
 
-def _all_new(bulk: Bulk, table: RawTable) -> bool:
-    """Whether no key that arrived stands in the table, or arrived twice."""
-    key = ", ".join(quoted(name) for name in table.key)
-    known = f"exists (select 1 from {table.full_name} as t where {_same(table.key, 't', 's')})"
-    ((arrived, distinct, stand),) = bulk.fetch(
-        f"select (select count(*) from _incoming), (select count(*) from (select distinct {key} from _incoming) as keys), "
-        f"(select count(*) from _incoming as s where {known})"
-    )
-    return bool(arrived == distinct and not stand)
-
-
-def _compared(table: RawTable) -> str:
+def _compared(table: RawTable, place: str, *, once: bool) -> str:
     """Of each key the newest version that arrived, the last one where versions are equal; of those the ones that are new
     or changed against what stands, with what to do with them.
 
@@ -139,22 +133,21 @@ def _compared(table: RawTable) -> str:
         order = f"(_position >= _unknown) desc, {name} desc nulls last, "
         not_older = f"(t.{name} is null or s.{name} is null or s.{name} >= t.{name})"
     newest = (
-        f"select {key}, _position as _place, _deleted_at as _gone from (select {key}, _position, _deleted_at, "
+        f"select _position as _place from (select _position, "
         f"row_number() over (partition by {key} order by {order}_position desc) as _rank from {arrived}) as ranked "
         "where _rank = 1"
     )
     compared = [column.name for column in table.columns if column.name not in table.volatile] + ["extra"]
     changed = " or ".join(f"s.{quoted(name)} is distinct from t.{quoted(name)}" for name in compared)
-    keys = ", ".join(f"f.{quoted(name)}" for name in table.key)
-    stands = f"t.{quoted(table.key[0])}"
+    new = f"t.{quoted(table.key[0])} is null"
     return (
-        f"select {keys}, f._place, "
+        f"select t.{place} as _stands, s._position as _place, "
         # A deleted record that comes again, deleted still, keeps the moment that was first seen.
-        "case when f._gone is null then null else coalesce(t._deleted_at, f._gone) end as _gone, "
-        f"case when {stands} is null then 'insert' else 'update' end as _kind "
-        f"from ({newest}) as f join _incoming as s on s._position = f._place "
-        f"left join {table.full_name} as t on {_same(table.key, 't', 'f')} "
-        f"where {stands} is null or ({not_older} and "
+        "case when s._deleted_at is null then null else coalesce(t._deleted_at, s._deleted_at) end as _gone, "
+        f"case when {new} then 'insert' else 'update' end as _kind "
+        f"from _incoming as s {'' if once else f'join ({newest}) as f on f._place = s._position '}"
+        f"left join {table.full_name} as t on {_same(table.key, 't', 's')} "
+        f"where {new} or ({not_older} and "
         f"({changed} or (s._deleted_at is null) is distinct from (t._deleted_at is null)))"
     )
 
