@@ -21,7 +21,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from orchestration import cli_tools, query, settings
+from orchestration import cli_backup, cli_tools, query, settings
 from orchestration.config import TOOLS
 from orchestration.query import Answer
 from orchestration.settings import SettingsError
@@ -56,6 +56,8 @@ app.command()(cli_tools.check)
 app.command()(cli_tools.estimate)
 app.command()(cli_tools.resync)
 app.add_typer(cli_tools.rejects, name="rejects")
+app.command()(cli_backup.backup)
+app.command()(cli_backup.restore)
 
 
 @app.command()

@@ -334,6 +334,8 @@ class Publish(Section):
 
 class WarehouseSection(Section):
     wait_minutes: Count = Field(default=15, description="How long to wait while another process writes to the warehouse")
+    keep_run_days: Count = Field(default=400, description="How long is known what runs did; of the last ones always")
+    keep_backups: Count = Field(default=14, description="How many backups are left, one a refresh; and of those with --all")
 
 
 class Config(Section):

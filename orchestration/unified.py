@@ -4,8 +4,9 @@ Here belongs their order and what Dagster learns of them. Not here: what any of 
 (warehouse).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +17,7 @@ from pydantic import Field, PrivateAttr
 from orchestration import checks, faults, progress, settings
 from orchestration.settings import Settings, SettingsError
 from orchestration.synced import column_schema, raw_tables
-from warehouse import freshness, gaps, history, identity, migrate, models, schema, settings_tables
+from warehouse import backup, freshness, gaps, history, identity, migrate, models, prune, schema, settings_tables
 from warehouse.engine import Warehouse, WarehouseError
 from warehouse.gaps import Rule
 from warehouse.history import Ledger
@@ -28,6 +29,7 @@ LINKS = dg.AssetKey(["unified", "customer_links"])
 GAPS = dg.AssetKey(["unified", "gaps"])
 GAP_EVENTS = dg.AssetKey(["unified", "gap_events"])
 COPY = dg.AssetKey(["publish", "copy"])
+BACKUP = dg.AssetKey(["publish", "backup"])
 LEDGERS = {table.full_name: table for table in [*schema.LEDGERS, *history.tables()]}
 
 
@@ -41,26 +43,36 @@ class Refresh(dg.ConfigurableResource[Any]):
     _settings: Settings | None = PrivateAttr(default=None)
     _warehouse: Warehouse | Exception | None = PrivateAttr(default=None)
     _published: bool = PrivateAttr(default=False)
+    _backed_up: bool = PrivateAttr(default=False)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
         with ExitStack() as self._stack:
             yield self
             if isinstance(self._warehouse, Warehouse) and not self._published:
-                self._publish_what_there_is(context)
+                self._make_up_for("The copy was not published", self.publish, context)
+            if isinstance(self._warehouse, Warehouse) and not self._backed_up:
+                self._make_up_for("No backup was made", self.back_up, context)
 
     def publish(self) -> Path | None:
         """Puts the readers' copy in place; None where readers need none."""
         self._published = True
         return copy.publish(self.warehouse, self.settings.published, include_raw=self.settings.config.publish.raw)
 
-    def _publish_what_there_is(self, context: dg.InitResourceContext) -> None:
-        """A table that failed keeps its old version, and Dagster skips the copy's step: the others must not wait for it."""
+    def back_up(self) -> Path:
+        """Copies what no tool can give again."""
+        self._backed_up = True
+        keep = self.settings.config.warehouse.keep_backups
+        return backup.make(self.warehouse, self.settings.backups, raw_tables(), keep=keep)
+
+    @staticmethod
+    def _make_up_for(what: str, step: Callable[[], Path | None], context: dg.InitResourceContext) -> None:
+        """A table that failed keeps its old version, and Dagster skips what comes last: the others must not wait for it."""
         try:
-            self.publish()
+            step()
         except Exception as error:
             if context.log:
-                context.log.error(f"The copy was not published: {faults.line(error)}")
+                context.log.error(f"{what}: {faults.line(error)}")
 
     @property
     def settings(self) -> Settings:
@@ -100,6 +112,10 @@ class Refresh(dg.ConfigurableResource[Any]):
         migrate.prepare(warehouse, raw_tables())
         with warehouse.begin("write the settings") as connection:
             settings_tables.write(connection, settings.tables(self.settings))
+            _refuse_unread(backup.awaited(connection))
+        with warehouse.begin("forget old runs") as connection:
+            oldest = datetime.now(UTC) - timedelta(days=self.settings.config.warehouse.keep_run_days)
+            prune.prune(connection, raw_tables(), oldest)
         return warehouse
 
     @cached_property
@@ -113,7 +129,7 @@ def assets() -> list[dg.AssetsDefinition]:
     library.check(raw)
     gaps.check(rules, library.shape(raw))
     kept = [_kept(ledger, library) for ledger in history.ledgers()]
-    return [_customer_links(library), *[_table(model) for model in library], _gaps(rules), *kept, _copy(library)]
+    return [_customer_links(library), *[_table(model) for model in library], _gaps(rules), *kept, _copy(library), _backup()]
 
 
 def _known(tables: Iterable[str]) -> None:
@@ -121,6 +137,15 @@ def _known(tables: Iterable[str]) -> None:
     for table in tables:
         if table not in names:
             raise SettingsError(f"{table} is not a table that is rebuilt{settings.nearest(table, names)}")
+
+
+def _refuse_unread(reads: Sequence[str]) -> None:
+    if reads:
+        more = f" and {len(reads) - 3} more" if len(reads) > 3 else ""
+        raise WarehouseError(
+            f"A backup without the rows of {', '.join(reads[:3])}{more} was restored, and they have not been read since. Run "
+            "fullpicture sync first: without them every link and gap that rests on them would be closed."
+        )
 
 
 def _key(table: str) -> dg.AssetKey | None:
@@ -270,3 +295,21 @@ def _copy(library: Models) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(path), "bytes": path.stat().st_size})
 
     return published
+
+
+def _backup() -> dg.AssetsDefinition:
+    @dg.asset(
+        key=BACKUP,
+        deps=[dg.AssetKey(name.split(".")) for name in LEDGERS if name != "unified.tables"],
+        group_name="publish",
+        description="Customer ids, links, gaps, decisions, history and cursors in files, for fullpicture restore.",
+        kinds={"parquet", "file"},
+    )
+    def backed_up(refresh: Refresh) -> dg.MaterializeResult[Any]:
+        with refresh.step("the backup"):
+            path = refresh.back_up()
+        return dg.MaterializeResult(
+            metadata={"path": dg.MetadataValue.path(path), "bytes": sum(file.stat().st_size for file in path.iterdir())}
+        )
+
+    return backed_up
