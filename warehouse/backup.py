@@ -50,6 +50,7 @@ _ARROW: Mapping[Type, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "date": pa.date32(),
 }
+_ROWS = 50_000  # that are held at a time on the way back
 _ABANDONED = 86_400  # seconds after which what a killed backup left is swept away
 _AWAITED = """
 with ends as (
@@ -253,7 +254,7 @@ def _fill(bulk: Bulk, folder: Path, name: str, file: File, standing: Mapping[str
     columns = ", ".join(map(quoted, file.columns))
     bulk.execute(f"delete from {_place(name)}")
     with pq.ParquetFile(folder / f"{name}.parquet") as parquet:
-        for batch in parquet.iter_batches(batch_size=load.GROUP_ROWS):
+        for batch in parquet.iter_batches(batch_size=_ROWS):
             rows = pa.Table.from_batches([batch])
             if all(standing[column] == type_ for column, type_ in file.columns.items()):
                 bulk.append(schema, table, rows)
