@@ -59,7 +59,8 @@ class Column:
     source: str
     mapped: bool = False  # the settings name the vendor's field; null while they do not
     volatile: bool = False  # the vendor moves it without a change of the record; ignored when rows are compared
-    personal: bool = False  # a name or an address of a person
+    personal: bool = False  # a name, an address or anything else that tells of a person
+    whose: str = ""  # the column that holds the id of the person whom this one tells of, where that is not the row's own
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Stream:
     deletes: Deletes = "flag"
     source: str = ""  # what the vendor calls it: an object, an address
     optional: bool = False  # accounts without it are common: then the read ends well, and says so
+    people: bool = False  # each row is a person, by the id that `Column.whose` of the tool's other tables leads to
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ def raw_table(stream: Stream) -> schema.RawTable:
         schema=stream.tool,
         name=stream.name,
         description=stream.description,
-        columns=tuple(schema.Column(c.name, c.type, c.description) for c in stream.columns),
+        columns=tuple(schema.Column(c.name, c.type, c.description, c.personal, c.whose) for c in stream.columns),
         key=stream.key,
         version=stream.version,
         volatile=frozenset(c.name for c in stream.columns if c.volatile),
+        people=stream.people,
     )

@@ -8,7 +8,9 @@ as a broken location.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,6 +103,25 @@ class Settings:
     @property
     def backups(self) -> Path:
         return self.home / "backup"
+
+    def privacy_key(self, make: bool) -> bytes:
+        """What the hashes of erased people are made with: never in the warehouse, nor in a backup of it. `make`: if there
+        is none yet."""
+        path = self.home / "privacy.key"
+        try:
+            if make and not path.exists():
+                self.home.mkdir(parents=True, exist_ok=True)
+                aside = path.with_suffix(f".{os.getpid()}")
+                aside.touch(0o600)
+                aside.write_text(secrets.token_hex(32))
+                with suppress(FileExistsError):  # another process was faster
+                    os.link(aside, path)
+                aside.unlink()
+            return path.read_bytes()
+        except OSError as error:
+            raise SettingsError(
+                f"{path} cannot be read or made: {error.strerror}. People were, or are to be, erased under it: put it back."
+            ) from None
 
     @property
     def zone(self) -> ZoneInfo:

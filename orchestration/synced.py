@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Self
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from connectors.base import Batch, Connector, Read, SourceError, Stream, Unavailable
-from orchestration import checks, faults, progress, settings
+from orchestration import checks, faults, forgotten, progress, settings
 from orchestration.config import TOOLS, Config, Night, ToolSection
 from orchestration.declared import raw_table
 from orchestration.refill import refill
@@ -191,17 +192,19 @@ def _load(context: dg.AssetExecutionContext, tools: Tools, connector: Connector,
     chosen = tools.settings.tool(connector.tool).section.chosen(read)
     minutes = tools.settings.config.night.read_minutes
     connector.stop_at(time.monotonic() + minutes * 60)
-    refill(tools.warehouse, connector, read, context.run.run_id, chosen)
-    cursor = load.cursor(tools.warehouse, connector.tool, read.name, connector.host, choices=chosen)
+    remap = partial(refill, tools.warehouse, connector, read, context.run.run_id)
+    cursor = load.cursor(tools.warehouse, connector.tool, read.name, connector.host, choices=chosen, remap=remap)
+    tables = {stream.name: raw_table(stream) for stream in read.streams}
+    guarded = forgotten.guard(tools.warehouse, tools.settings, tables)
     return load.load(
         tools.warehouse,
         tool=connector.tool,
         read=read.name,
         host=connector.host,
         run_id=context.run.run_id,
-        tables={stream.name: raw_table(stream) for stream in read.streams},
-        batches=_in_time(connector.batches(read, cursor), minutes),
-        again=lambda missing: connector.again(read, cursor, missing),
+        tables=tables,
+        batches=guarded(_in_time(connector.batches(read, cursor), minutes)),
+        again=lambda missing: guarded(connector.again(read, cursor, missing)),
         choices=chosen,
         doubted=cursor is not None,  # a first read knows nothing that could be gone
         requests=lambda: connector.requests - before,

@@ -17,7 +17,7 @@ from pydantic import Field, PrivateAttr
 from orchestration import checks, faults, progress, settings
 from orchestration.settings import Settings, SettingsError
 from orchestration.synced import column_schema, raw_tables
-from warehouse import backup, freshness, gaps, history, identity, migrate, models, prune, schema, settings_tables
+from warehouse import backup, freshness, gaps, history, identity, migrate, models, privacy, prune, schema, settings_tables
 from warehouse.engine import Warehouse, WarehouseError
 from warehouse.gaps import Rule
 from warehouse.history import Ledger
@@ -116,6 +116,9 @@ class Refresh(dg.ConfigurableResource[Any]):
         with warehouse.begin("forget old runs") as connection:
             oldest = datetime.now(UTC) - timedelta(days=self.settings.config.warehouse.keep_run_days)
             prune.prune(connection, raw_tables(), oldest)
+        with warehouse.begin("redact whom the tools have deleted") as connection:
+            known = privacy.erased(connection, self.settings.privacy_key)
+            privacy.redact_deleted(connection, raw_tables(), known)
         return warehouse
 
     @cached_property

@@ -29,7 +29,7 @@ from orchestration.declared import raw_table
 from orchestration.refill import refill
 from orchestration.settings import Settings
 from orchestration.synced import raw_tables
-from warehouse import gaps, history, identity, load, migrate, models, settings_tables
+from warehouse import gaps, history, identity, load, migrate, models, privacy, settings_tables
 from warehouse.engine import Warehouse
 from warehouse.gaps import RuleReport
 from warehouse.merge import TableReport
@@ -81,8 +81,8 @@ class Company:
                 started = datetime.now(UTC)
                 named: dict[str, Any] = {"tool": tool, "read": read.name, "run_id": f"run {next(self._runs)}"}
                 chosen = section.chosen(read)
-                refill(self.warehouse, connector, read, named["run_id"], chosen)
-                cursor = load.cursor(self.warehouse, tool, read.name, connector.host, choices=chosen)
+                remap = partial(refill, self.warehouse, connector, read, named["run_id"])
+                cursor = load.cursor(self.warehouse, tool, read.name, connector.host, choices=chosen, remap=remap)
                 tables = {stream.name: raw_table(stream) for stream in read.streams}
                 try:
                     report = load.load(
@@ -113,6 +113,8 @@ class Company:
         with self.warehouse.hold("refresh"):
             with self.warehouse.begin("write the settings") as connection:
                 settings_tables.write(connection, settings.tables(self.settings()))
+                known = privacy.erased(connection, self.settings().privacy_key)
+                privacy.redact_deleted(connection, raw_tables(self.settings().config), known)
             shape = models.library().shape(raw_tables(self.settings().config))
             reports: list[RuleReport] = []
             for step in _steps():
@@ -143,7 +145,8 @@ class Company:
         }
 
     def _config(self) -> Path:
-        """What this company would write into fullpicture.yaml."""
+        """What this company would write into fullpicture.yaml; and a key like everybody else's, so that two can be compared."""
+        (self.home / "privacy.key").write_text("everybody's", encoding="utf-8")
         path = self.home / "fullpicture.yaml"
         chosen: dict[str, Any] = {tool: {"fields": fields} for tool, fields in self.running.fields.items()}
         chosen.setdefault("salesforce", {})["objects"] = ["Product_Request__c"]

@@ -34,6 +34,8 @@ class Column:
     name: str
     type: Type
     description: str
+    personal: bool = False
+    whose: str = ""  # the column with the id of the person whom it tells of, where that is not the row's own
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,13 @@ class RawTable(Table):
     """A table that a stream of a tool is loaded into. `load.py` is its only writer.
 
     `version`: the column by which a newer row is told from an older one. `volatile`: columns that the vendor moves
-    without a change of the record.
+    without a change of the record. `people`: each row is a person.
     """
 
     key: tuple[str, ...] = ("id",)
     version: str | None = None
     volatile: frozenset[str] = field(default_factory=frozenset)
+    people: bool = False
 
 
 RAW_COLUMNS = (
@@ -317,6 +320,15 @@ DECISIONS = (
         until date The last day on which it is snoozed; null if it is acknowledged.
         decided_at timestamp When it was decided (UTC).
         decided_by text Who decided, by the name of their login.
+    """,
+    ),
+    _table(
+        "sync",
+        "erased",
+        "Whom nobody must know any more, so that no sync brings them back. Never dropped.",
+        """
+        hash text Keyed hash of an address, or of tool/id of a person; one of nothing, by which the key is known again.
+        erased_at timestamp When it was erased (UTC).
     """,
     ),
 )

@@ -124,6 +124,15 @@ def tickets(seen: Seen) -> dict[str, Row]:
     return {str(ticket["id"]): _ticket(seen, ticket) for ticket in seen.world.alive("ticket")}
 
 
+def _shown(seen: Seen, person: Record, field: str) -> str | None:
+    """What is known of a person: of one who is deleted nothing, but that the address was one of our own."""
+    value: str | None = person.get(field)
+    if value is None or person["active"]:
+        return value
+    host = value.partition("@")[2]
+    return f"erased@{host}" if host in seen.world.internal_domains else None
+
+
 def _ticket(seen: Seen, ticket: Record) -> Row:
     people = seen.world.zendesk_users
     requester, assignee = (people.get(ticket[f"{role}_id"], {}) for role in ("requester", "assignee"))
@@ -142,10 +151,10 @@ def _ticket(seen: Seen, ticket: Record) -> Row:
         "is_escalated": "escalated" in ticket["tags"] or ticket["priority"] == "urgent",
         "is_inbound_question": asked_from in seen.world.internal_domains,
         "requester_id": str(ticket["requester_id"]),
-        "requester_email": requester.get("email"),
+        "requester_email": _shown(seen, requester, "email"),
         "assignee_id": ticket["assignee_id"] and str(ticket["assignee_id"]),
-        "assignee_name": assignee.get("name"),
-        "assignee_email": assignee.get("email"),
+        "assignee_name": _shown(seen, assignee, "name"),
+        "assignee_email": _shown(seen, assignee, "email"),
         "group_id": ticket["group_id"] and str(ticket["group_id"]),
         "channel": ticket["via"]["channel"],
         "satisfaction": score if score in ("good", "bad") else None,
