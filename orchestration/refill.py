@@ -21,26 +21,17 @@ ROWS = 20_000  # of a transaction
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def refill(warehouse: Warehouse, connector: Connector, read: Read, run_id: str, chosen: Mapping[str, Any]) -> None:
-    """Makes the rows that a read has loaded what they would be under the map of `chosen`, and notes that they are. Where
-    more than the map differs, or nothing is known, it does nothing: then everything is read once more."""
-    known = load.choices(warehouse, connector.tool, read.name)
-    if known is None or _unmapped(known) != _unmapped(chosen):
-        return
-    before, after = known.get("fields", {}), chosen.get("fields", {})
-    changed = [stream for stream in read.streams if before.get(stream.name, {}) != after.get(stream.name, {})]
-    if not changed:
-        return
-    for stream in changed:
+def refill(
+    warehouse: Warehouse, connector: Connector, read: Read, run_id: str, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> None:
+    """Makes the rows that a read has loaded under one map (stream → column → field) what they would be under another."""
+    for stream in read.streams:
+        if before.get(stream.name, {}) == after.get(stream.name, {}):
+            continue
         table = raw_table(stream)
         for rows in load.chunks(warehouse, table, ROWS):
             batch = connector.opened(stream, b"[" + b",".join(_record(stream, row) for row in rows) + b"]")
             load.refill(warehouse, table, run_id, rows, batch, [column.name for column in stream.columns if column.mapped])
-    load.choose(warehouse, connector.tool, read.name, chosen)
-
-
-def _unmapped(choices: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in choices.items() if name != "fields"}
 
 
 def _record(stream: Stream, row: Mapping[str, Any]) -> bytes:

@@ -71,6 +71,10 @@ class Company:
 
     def sync(self, tools: Sequence[str] = ()) -> dict[str, TableReport]:
         """Reads these tools, or all, as far as they are connected, and says what became of each raw table."""
+        with self.warehouse.hold("a night"):  # to open the file for every read would be most of the time
+            return self._sync(tools)
+
+    def _sync(self, tools: Sequence[str]) -> dict[str, TableReport]:
         reports: dict[str, TableReport] = {}
         connected = [tool.name for tool in self.settings().connected]
         for tool in (tool for tool in connected if not tools or tool in tools):

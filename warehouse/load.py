@@ -78,17 +78,25 @@ class LoadReport:
         return {stream: proof for stream, proof in self.proofs.items() if not proof.reconciled}
 
 
+Remap = Callable[[Mapping[str, Any], Mapping[str, Any]], None]
 Again = Callable[[Mapping[str, pa.Table]], Iterable["BatchLike"]]
 
 
 def cursor(
-    warehouse: Warehouse, tool: str, read: str, host: str, *, choices: Mapping[str, Any] | None = None
+    warehouse: Warehouse,
+    tool: str,
+    read: str,
+    host: str,
+    *,
+    choices: Mapping[str, Any] | None = None,
+    remap: Remap | None = None,
 ) -> dict[str, Any] | None:
     """Where the last run of a read came to; None before the first. When `choices` is not what that run was given, only
     where it began.
 
     `choices` is what people chose about the read's data, as JSON: rows read under other choices lack what these ask for,
-    so everything is read once more. Refuses rows of another host than the known one, and a later day `since` which rows are
+    so everything is read once more; unless they are mapped otherwise and no more: then `remap` (the map before, the map now)
+    brings them to what they would be. Refuses rows of another host than the known one, and a later day `since` which rows are
     wanted: what lies before would neither be read nor be gone.
     """
     with warehouse.loading(f"look where {tool}/{read} stands") as bulk:
@@ -107,6 +115,11 @@ def cursor(
             f"{tool}/{read} was read from {known.get('since') or 'the beginning'} on, and {tool}.since now names the later "
             f"{wanted['since']}. Set it back: only a first read, into another warehouse, can begin later."
         )
+    if remap is not None and reached is not None and known != wanted and _unmapped(known) == _unmapped(wanted):
+        remap(known.get("fields", {}), wanted.get("fields", {}))
+        with warehouse.loading(f"note what {tool}/{read} is given") as bulk:
+            bulk.execute("update sync.cursors set choices = $3 where tool = $1 and read = $2", [tool, read, _json(wanted)])
+        known = wanted
     return reached if known == wanted else _begun(reached)
 
 
@@ -123,6 +136,10 @@ def send_back(bulk: Bulk, tool: str, read: str, to: Mapping[str, Any] | None = N
     last = json.loads(found[0][0]) or {} if found else {}
     to = _begun(last) if to is None else {**{name: last[name] for name in kept if name in last}, **to}
     bulk.execute("update sync.cursors set cursor = $3 where tool = $1 and read = $2", [tool, read, _json(to)])
+
+
+def _unmapped(choices: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in choices.items() if name != "fields"}
 
 
 def _begun(cursor: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -181,19 +198,6 @@ def mend(warehouse: Warehouse, table: RawTable, rows: pa.Table, settled: Iterabl
             merge(bulk, table, rows, datetime.now(UTC), counts)
         settle(bulk, table.schema, settled)
     return counts
-
-
-def choices(warehouse: Warehouse, tool: str, read: str) -> dict[str, Any] | None:
-    """What people had chosen when the rows of a read were loaded; None if it has come nowhere yet."""
-    with warehouse.loading(f"look what {tool}/{read} was given") as bulk:
-        found = bulk.fetch("select choices from sync.cursors where tool = $1 and read = $2 and cursor <> 'null'", [tool, read])
-    return dict(json.loads(found[0][0] or "{}")) if found else None
-
-
-def choose(warehouse: Warehouse, tool: str, read: str, chosen: Mapping[str, Any]) -> None:
-    """Notes that the rows of a read are what they would be if these choices had always been made."""
-    with warehouse.loading(f"note what {tool}/{read} is given") as bulk:
-        bulk.execute("update sync.cursors set choices = $3 where tool = $1 and read = $2", [tool, read, _json(chosen)])
 
 
 def chunks(warehouse: Warehouse, table: RawTable, size: int) -> Iterator[list[dict[str, Any]]]:
