@@ -21,7 +21,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from orchestration import cli_backup, cli_tools, query, settings
+from orchestration import cli_backup, cli_privacy, cli_tools, query, settings
 from orchestration.config import TOOLS
 from orchestration.query import Answer
 from orchestration.settings import SettingsError
@@ -58,6 +58,7 @@ app.command()(cli_tools.resync)
 app.add_typer(cli_tools.rejects, name="rejects")
 app.command()(cli_backup.backup)
 app.command()(cli_backup.restore)
+app.add_typer(cli_privacy.app, name="privacy")
 
 
 @app.command()
