@@ -51,6 +51,23 @@ def test_values_arrive_as_they_were_sent(things: Warehouse) -> None:
     assert [(a, b, str(c), d, e) for a, b, c, d, e in found] == [(2**63 - 1, name, "9999999999999999.99", at, None)]
 
 
+def test_a_first_read_brings_each_once_and_the_newest_of_it(things: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "GROUP_ROWS", 1)  # each of these is committed by itself
+    pages = [
+        batch([row(1, "one"), row(2, "two")]),
+        batch([row(3, "three"), row(4, "four")]),
+        batch([row(4, "FOUR", 2), row(5, "five")]),  # one of them has changed while the pages were read
+        batch([row(1, "old", 0), row(6, "six"), row(6, "SIX", 2)]),
+        batch([row(7, "seven")]),
+    ]
+
+    report = loaded(things, *pages)
+
+    found = rows_of(things, "select id, name from zendesk.things order by id")
+    assert found == [(1, "one"), (2, "two"), (3, "three"), (4, "FOUR"), (5, "five"), (6, "SIX"), (7, "seven")]
+    assert (report.inserted, report.updated, report.unchanged, report.rows_total) == (7, 1, 2, 7)
+
+
 def test_a_second_identical_read_writes_nothing(things: Warehouse) -> None:
     loaded(things, batch([row(1), row(2)]))
 
