@@ -43,7 +43,7 @@ def restore(
 
     current = settings.load()
     with spinner("Waiting for the warehouse"):
-        manifest = backup.restore(current.warehouse(), folder, raw_tables(current.config), replace=replace)
+        manifest = backup.restore(current.warehouse(), folder, raw_tables(current.config), current.privacy_key, replace=replace)
     rows = sum(file.rows for file in manifest.tables.values())
     out.print(f"{rows:,} rows of {manifest.made_at:%Y-%m-%d %H:%M} UTC are back.", highlight=False)
     out.print("Next: fullpicture refresh" if manifest.everything else "Next: fullpicture sync, then fullpicture refresh")

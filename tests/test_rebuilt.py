@@ -47,7 +47,7 @@ class Lost:
 
     def restored(self, folder: Path, url: str, home: Path) -> Company:
         self.company.warehouse = Warehouse(url, home, wait_seconds=20)
-        backup.restore(self.company.warehouse, folder, self.raw)
+        backup.restore(self.company.warehouse, folder, self.raw, self.company.settings().privacy_key)
         return self.company
 
     @property

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from warehouse import history, load, migrate
+from warehouse import history, load, migrate, privacy
 from warehouse.engine import Bulk, Warehouse, WarehouseError, verbatim
 from warehouse.merge import moment, quoted
 from warehouse.schema import DECLARED, Column, RawTable, Table, Type
@@ -66,6 +66,7 @@ where ends.place = 1 and ends.status = 'restored'
 order by 1
 """
 
+Redaction = Callable[[str, pa.Table], pa.Table]
 _Name = Annotated[str, msgspec.Meta(pattern=r"^\w+$")]
 _FullName = Annotated[str, msgspec.Meta(pattern=r"^\w+\.\w+$")]
 
@@ -125,11 +126,14 @@ def make(warehouse: Warehouse, folder: Path, raw: Sequence[RawTable], *, everyth
     return target
 
 
-def restore(warehouse: Warehouse, folder: Path, raw: Sequence[RawTable], *, replace: bool = False) -> Manifest:
+def restore(
+    warehouse: Warehouse, folder: Path, raw: Sequence[RawTable], key: Callable[[bool], bytes], *, replace: bool = False
+) -> Manifest:
     """Puts a backup's rows into a warehouse that has none of their kind; with `replace`, in the place of those it has.
 
     In one transaction, on either database, whichever it was made on. Where it is without the raw tables every read begins
-    anew, with the host and the choices that it had; until it has ended, `awaited` names it.
+    anew, with the host and the choices that it had; until it has ended, `awaited` names it. Whom the warehouse remembers as
+    erased, under `key`, does not come back with rows of before.
     """
     manifest = read(folder)
     migrate.prepare(warehouse, raw)
@@ -141,11 +145,12 @@ def restore(warehouse: Warehouse, folder: Path, raw: Sequence[RawTable], *, repl
             _refuse_rows(warehouse, manifest)
         with warehouse.begin("make the tables of a backup") as connection:
             migrate.extend(connection, [_table(name, file) for name, file in manifest.tables.items()])
+            redacted = _redaction(connection, raw, key)
         with warehouse.loading("restore") as bulk:
             hosts = _hosts(bulk)
             standing = migrate.standing(bulk.fetch(migrate.STANDING))
             for name, file in manifest.tables.items():
-                _fill(bulk, folder, name, file, standing[name])
+                _fill(bulk, folder, name, file, standing[name], redacted)
             if not manifest.everything:
                 _refuse_another_world(hosts, _hosts(bulk))
                 _read_anew(bulk)
@@ -249,18 +254,30 @@ def _refuse_rows(warehouse: Warehouse, manifest: Manifest) -> None:
                 )
 
 
-def _fill(bulk: Bulk, folder: Path, name: str, file: File, standing: Mapping[str, Type]) -> None:
+def _redaction(connection: sa.Connection, raw: Sequence[RawTable], key: Callable[[bool], bytes]) -> Redaction:
+    """What makes rows of a table, by its name, such as may be loaded."""
+    if not connection.execute(verbatim("select 1 from sync.erased limit 1")).first():
+        return lambda _, rows: rows
+    known, tables = privacy.erased(connection, key), {table.full_name: table for table in raw}
+    return lambda name, rows: known.redacted(tables[name], rows) if name in tables else known.texts(rows)
+
+
+def _fill(bulk: Bulk, folder: Path, name: str, file: File, standing: Mapping[str, Type], redacted: Redaction) -> None:
     schema, _, table = name.partition(".")
     columns = ", ".join(map(quoted, file.columns))
-    bulk.execute(f"delete from {_place(name)}")
+    left = "where true"
+    if name == "sync.erased":  # who was erased since the backup stays so
+        left = f"where hash not in (select hash from {name})"
+    else:
+        bulk.execute(f"delete from {_place(name)}")
     with pq.ParquetFile(folder / f"{name}.parquet") as parquet:
         for batch in parquet.iter_batches(batch_size=_ROWS):
-            rows = pa.Table.from_batches([batch])
-            if all(standing[column] == type_ for column, type_ in file.columns.items()):
+            rows = redacted(name, pa.Table.from_batches([batch]))
+            if name != "sync.erased" and all(standing[column] == type_ for column, type_ in file.columns.items()):
                 bulk.append(schema, table, rows)
-            else:  # a column that became wider since
+            else:  # or a column that became wider since
                 bulk.stage("_restored", rows)
-                bulk.execute(f"insert into {_place(name)} ({columns}) select {columns} from _restored")
+                bulk.execute(f"insert into {_place(name)} ({columns}) select {columns} from _restored {left}")
     if schema not in ("sync", "unified"):
         moved(bulk, name)
 

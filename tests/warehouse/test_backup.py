@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.warehouse.things import START, THINGS, batch, loaded, row, rows_of
-from warehouse import backup, load, migrate
+from warehouse import backup, load, migrate, privacy
 from warehouse.backup import MANIFEST
 from warehouse.engine import Warehouse, WarehouseError
 from warehouse.schema import Column
@@ -66,6 +66,10 @@ def execute(warehouse: Warehouse, statement: str, values: dict[str, Any] | None 
         connection.execute(sa.text(statement), values or {})
 
 
+def key(make: bool) -> bytes:
+    return b"of these tests"
+
+
 def contents(warehouse: Warehouse, table: str) -> list[tuple[Any, ...]]:
     return sorted(rows_of(warehouse, f"select * from {table}"), key=repr)
 
@@ -77,7 +81,7 @@ def made(warehouse: Warehouse, folder: Path, **more: Any) -> Path:
 def test_ledgers_decisions_and_histories_come_back_as_they_were_on_either_database(
     old: Warehouse, new: Warehouse, tmp_path: Path
 ) -> None:
-    backup.restore(new, made(old, tmp_path / "backup"), [THINGS])
+    backup.restore(new, made(old, tmp_path / "backup"), [THINGS], key)
 
     for table, rows in LEDGERS.items():
         if table != "sync.runs":
@@ -89,7 +93,7 @@ def test_ledgers_decisions_and_histories_come_back_as_they_were_on_either_databa
 def test_reads_begin_anew_where_their_rows_are_not_in_the_backup(old: Warehouse, new: Warehouse, tmp_path: Path) -> None:
     execute(old, """update sync.cursors set cursor = '{"from": "2025-01-01", "night": 9}'""")
 
-    backup.restore(new, made(old, tmp_path / "backup"), [THINGS])
+    backup.restore(new, made(old, tmp_path / "backup"), [THINGS], key)
 
     chosen = {"since": "2020-01-01"}
     assert load.cursor(new, "zendesk", "things", "x.example", choices=chosen) == {"from": "2025-01-01"}
@@ -102,7 +106,7 @@ def test_reads_begin_anew_where_their_rows_are_not_in_the_backup(old: Warehouse,
 def test_nothing_can_be_made_of_the_tables_until_every_read_has_come_to_its_end_again(
     old: Warehouse, new: Warehouse, tmp_path: Path
 ) -> None:
-    backup.restore(new, made(old, tmp_path / "backup"), [THINGS])
+    backup.restore(new, made(old, tmp_path / "backup"), [THINGS], key)
     execute(new, "insert into settings.reads values ('zendesk', 'things', true), ('zendesk', 'others', true)")
 
     def awaited() -> list[str]:
@@ -121,7 +125,7 @@ def test_with_everything_the_rows_of_the_tools_come_back_too_and_reads_go_on_whe
 ) -> None:
     execute(old, "insert into sync.rejects (tool, stream, original) values ('zendesk', 'things', '{}')")
 
-    backup.restore(new, made(old, tmp_path / "backup", everything=True), [THINGS])
+    backup.restore(new, made(old, tmp_path / "backup", everything=True), [THINGS], key)
 
     for table in ("zendesk.things", "sync.cursors", "sync.runs", "sync.counts", "sync.rejects", *LEDGERS):
         assert contents(new, table) == contents(old, table)
@@ -148,12 +152,28 @@ def test_a_warehouse_with_rows_of_its_own_is_left_alone_unless_told_to_replace_t
     execute(old, "update unified.gaps set title = 'later'")
 
     with pytest.raises(WarehouseError, match=r"holds rows already, in \S+ for one\. Restore into a new .*--replace"):
-        backup.restore(old, folder, [THINGS])
+        backup.restore(old, folder, [THINGS], key)
     assert [title for (title,) in rows_of(old, "select distinct title from unified.gaps")] == ["later"]
 
-    backup.restore(old, folder, [THINGS], replace=True)
+    backup.restore(old, folder, [THINGS], key, replace=True)
     assert contents(old, "unified.gaps") == before
     assert len(contents(old, "zendesk.things")) == 2
+
+
+def test_who_was_erased_since_a_backup_does_not_come_back_with_it(old: Warehouse, tmp_path: Path) -> None:
+    execute(old, "update unified.gaps set owner = 'ann@acme.example' where gap_id = 'g_1'")
+    execute(old, "update zendesk.things set name = 'of ann@acme.example, ben@acme.example' where id = 1")
+    folder = made(old, tmp_path / "backup", everything=True)
+    with old.begin("erase") as connection:
+        privacy.erase(connection, [THINGS], privacy.erased(connection, key), "ann@acme.example")
+    remembered = contents(old, "sync.erased")
+
+    backup.restore(old, folder, [THINGS], key, replace=True)
+
+    assert contents(old, "sync.erased") == remembered != []
+    for table in ("unified.gaps", "zendesk.things"):
+        assert "ann@acme" not in repr(contents(old, table))
+    assert "ben@acme.example" in repr(contents(old, "zendesk.things"))
 
 
 def test_a_backup_of_another_world_does_not_come_beside_rows_that_are_there(
@@ -165,7 +185,7 @@ def test_a_backup_of_another_world_does_not_come_beside_rows_that_are_there(
     execute(new, "update sync.cursors set host = 'y.example'")
 
     with pytest.raises(WarehouseError, match=r"holds zendesk rows of y.example, and the backup goes with x.example"):
-        backup.restore(new, folder, [THINGS], replace=True)
+        backup.restore(new, folder, [THINGS], key, replace=True)
 
     assert rows_of(new, "select host from sync.cursors") == [("y.example",)]
     assert contents(new, "unified.gaps") == []
@@ -189,7 +209,7 @@ def test_what_is_no_whole_backup_is_refused_in_one_line_and_touches_nothing(
     spoil(folder)
 
     with pytest.raises(WarehouseError) as caught:
-        backup.restore(old, folder, [THINGS], replace=True)
+        backup.restore(old, folder, [THINGS], key, replace=True)
 
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -208,7 +228,7 @@ def test_a_backup_of_a_newer_version_is_refused(old: Warehouse, tmp_path: Path, 
         folder = made(old, tmp_path / "backup")
 
     with pytest.raises(WarehouseError, match=r"A newer fullpicture made the backup .* Install that version"):
-        backup.restore(old, folder, [THINGS], replace=True)
+        backup.restore(old, folder, [THINGS], key, replace=True)
 
 
 def test_columns_and_tables_that_changed_since_take_what_the_backup_has(old: Warehouse, new: Warehouse, tmp_path: Path) -> None:
@@ -221,7 +241,7 @@ def test_columns_and_tables_that_changed_since_take_what_the_backup_has(old: War
     del columns["touched"]
     later = replace(THINGS, columns=(*columns.values(), Column("size", "integer", "New.")), volatile=frozenset())
 
-    backup.restore(new, folder, [later])
+    backup.restore(new, folder, [later], key)
 
     found = rows_of(new, "select id, name, version, size, touched from zendesk.things order by id")
     assert found == [(1, NAME, Decimal("1.00"), None, 0), (2, None, Decimal("1.00"), None, 0)]
@@ -235,7 +255,7 @@ def test_a_restore_that_breaks_leaves_nothing_behind(old: Warehouse, new: Wareho
     execute(new, "create table unified.gaps (gap_id text, title text check (title <> ''))")
 
     with pytest.raises((duckdb.Error, adbc_driver_manager.Error)):
-        backup.restore(new, folder, [THINGS])
+        backup.restore(new, folder, [THINGS], key)
 
     assert all(contents(new, table) == [] for table in LEDGERS)
 
@@ -309,7 +329,7 @@ def test_a_backup_while_another_process_loads_is_of_one_moment(old: Warehouse, n
 
     nights = []
     for folder in folders:
-        backup.restore(new, folder, [THINGS], replace=True)
+        backup.restore(new, folder, [THINGS], key, replace=True)
         cursor = json.loads(rows_of(new, "select cursor from sync.cursors")[0][0])
         nights.append(cursor["night"])
         assert rows_of(new, "select count(*) from zendesk.things") == [(2 + 100 * (cursor["night"] - 1),)]
