@@ -43,6 +43,7 @@ class Refresh(dg.ConfigurableResource[Any]):
     _settings: Settings | None = PrivateAttr(default=None)
     _warehouse: Warehouse | Exception | None = PrivateAttr(default=None)
     _published: bool = PrivateAttr(default=False)
+    _redacted: int = PrivateAttr(default=0)
     _backed_up: bool = PrivateAttr(default=False)
 
     @contextmanager
@@ -57,6 +58,9 @@ class Refresh(dg.ConfigurableResource[Any]):
     def publish(self) -> Path | None:
         """Puts the readers' copy in place; None where readers need none."""
         self._published = True
+        if self._redacted:
+            with self.warehouse.begin("drop what is not shown any more") as connection:
+                privacy.drop_old_versions(connection)
         return copy.publish(self.warehouse, self.settings.published, include_raw=self.settings.config.publish.raw)
 
     def back_up(self) -> Path:
@@ -118,7 +122,7 @@ class Refresh(dg.ConfigurableResource[Any]):
             prune.prune(connection, raw_tables(), oldest)
         with warehouse.begin("redact whom the tools have deleted") as connection:
             known = privacy.erased(connection, self.settings.privacy_key)
-            privacy.redact_deleted(connection, raw_tables(), known)
+            self._redacted = privacy.redact_deleted(connection, raw_tables(), known)
         return warehouse
 
     @cached_property

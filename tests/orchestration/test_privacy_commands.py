@@ -108,7 +108,7 @@ def test_a_person_is_exported_erased_and_brought_back_by_no_sync(ours: Company) 
 
     def gone() -> None:
         assert json.loads(run(ours, "privacy", "export", address).stdout) == {}
-        assert published(ours, address) == []
+        assert published(ours, address) == published(ours, name) == []
         assert [row["name"] for row in ours.rows("salesforce.users") if row["id"] == colleague["Id"]] == [None]
         assert not [row for row in ours.rows("unified.customers_history") if row["owner_email"] == address.lower()]
 
