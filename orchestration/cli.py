@@ -21,7 +21,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from orchestration import cli_backup, cli_privacy, cli_tools, query, settings
+from orchestration import cli_backup, cli_privacy, cli_readers, cli_tools, query, settings
 from orchestration.config import TOOLS
 from orchestration.query import Answer
 from orchestration.settings import SettingsError
@@ -59,6 +59,7 @@ app.add_typer(cli_tools.rejects, name="rejects")
 app.command()(cli_backup.backup)
 app.command()(cli_backup.restore)
 app.add_typer(cli_privacy.app, name="privacy")
+app.command("try")(cli_readers.try_file)
 
 
 @app.command()
@@ -117,16 +118,16 @@ def acknowledge(gap_id: str) -> None:
 
 
 def _decide(gap_id: str, decision: str, until: date | None) -> None:
+    from orchestration import published
     from orchestration.synced import prepared
     from warehouse import gaps as ledger
-    from warehouse.publish import copy
 
     current = settings.load()
     warehouse = prepared(current)
     with spinner("Waiting for the warehouse"), warehouse.hold(f"{decision} {gap_id}"):
         with warehouse.begin("decide about a gap") as connection:
             ledger.decide(connection, gap_id, decision, until, getpass.getuser())
-        copy.publish(warehouse, current.published, include_raw=current.config.publish.raw)
+        published.publish(current, warehouse)
     out.print(f"{gap_id} is {decision}" + (f" until {until}" if until else ""), highlight=False)
 
 

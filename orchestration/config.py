@@ -330,6 +330,8 @@ class Gaps(Section):
 
 class Publish(Section):
     raw: bool = Field(default=False, description="Whether the published copy also holds the tools' raw tables")
+    parquet: bool = Field(default=True, description="Whether the unified tables are published as Parquet files as well")
+    role: str = Field(default="fullpicture_reader", description="On PostgreSQL, the role that may read them; empty for none")
 
 
 class WarehouseSection(Section):

@@ -34,6 +34,7 @@ BARRED = re.compile(
 )
 NO_TABLES = "There are no tables yet: run fullpicture sync and fullpicture refresh first."
 TOO_LONG = "There is no answer within {} s: ask for less, or narrow it down."
+MAY_SET_ROLE = "select 1 from pg_roles where rolname = %(role)s and pg_has_role(oid, 'set')"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet run a cell
 
 
@@ -63,7 +64,7 @@ def ask(settings: Settings, sql: str, parameters: Mapping[str, Any] | None = Non
     statement = one_select(sql, "duckdb" if warehouse.dialect == "duckdb" else "postgres")
     if warehouse.dialect == "duckdb":
         return _ask_copy(settings.published / copy.FILE, statement, parameters or {})
-    return _ask_postgres(warehouse.url, statement, parameters or {})
+    return _ask_postgres(warehouse.url, settings.config.publish.role, statement, parameters or {})
 
 
 def one_select(sql: str, dialect: str) -> str:
@@ -113,8 +114,9 @@ def _interrupted(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         timer.join()
 
 
-def _ask_postgres(url: sa.URL, statement: str, parameters: Mapping[str, Any]) -> Answer:
+def _ask_postgres(url: sa.URL, role: str, statement: str, parameters: Mapping[str, Any]) -> Answer:
     import psycopg
+    import psycopg.sql
 
     address = url.set(drivername="postgresql").render_as_string(hide_password=False)
     options = f"-c default_transaction_read_only=on -c statement_timeout={SECONDS}s -c timezone=UTC"
@@ -125,6 +127,8 @@ def _ask_postgres(url: sa.URL, statement: str, parameters: Mapping[str, Any]) ->
             connection.read_only = True
             if connection.execute("select to_regclass('unified.customers')").fetchone() == (None,):
                 raise QueryError(NO_TABLES)
+            if connection.execute(MAY_SET_ROLE, {"role": role}).fetchone():
+                connection.execute(psycopg.sql.SQL("set role {}").format(psycopg.sql.Identifier(role)))
             cursor = connection.execute(statement.encode(), parameters or None)
             return Answer([column.name for column in cursor.description or []], cursor.fetchall())
     except psycopg.errors.QueryCanceled:

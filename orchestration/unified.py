@@ -14,7 +14,8 @@ from typing import Any, Self
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from orchestration import checks, faults, progress, settings
+from orchestration import checks, faults, progress, published, settings
+from orchestration.published import Published
 from orchestration.settings import Settings, SettingsError
 from orchestration.synced import column_schema, raw_tables
 from warehouse import backup, freshness, gaps, history, identity, migrate, models, privacy, prune, schema, settings_tables
@@ -22,7 +23,6 @@ from warehouse.engine import Warehouse, WarehouseError
 from warehouse.gaps import Rule
 from warehouse.history import Ledger
 from warehouse.models import Build, CheckFailed, Model, Models
-from warehouse.publish import copy
 from warehouse.selects import Shape
 
 LINKS = dg.AssetKey(["unified", "customer_links"])
@@ -55,13 +55,13 @@ class Refresh(dg.ConfigurableResource[Any]):
             if isinstance(self._warehouse, Warehouse) and not self._backed_up:
                 self._make_up_for("No backup was made", self.back_up, context)
 
-    def publish(self) -> Path | None:
-        """Puts the readers' copy in place; None where readers need none."""
+    def publish(self) -> Published:
+        """Puts everything in place that readers use."""
         self._published = True
         if self._redacted:
             with self.warehouse.begin("drop what is not shown any more") as connection:
                 privacy.drop_old_versions(connection)
-        return copy.publish(self.warehouse, self.settings.published, include_raw=self.settings.config.publish.raw)
+        return published.publish(self.settings, self.warehouse)
 
     def back_up(self) -> Path:
         """Copies what no tool can give again."""
@@ -70,7 +70,7 @@ class Refresh(dg.ConfigurableResource[Any]):
         return backup.make(self.warehouse, self.settings.backups, raw_tables(), keep=keep)
 
     @staticmethod
-    def _make_up_for(what: str, step: Callable[[], Path | None], context: dg.InitResourceContext) -> None:
+    def _make_up_for(what: str, step: Callable[[], object], context: dg.InitResourceContext) -> None:
         """A table that failed keeps its old version, and Dagster skips what comes last: the others must not wait for it."""
         try:
             step()
@@ -291,17 +291,17 @@ def _copy(library: Models) -> dg.AssetsDefinition:
         key=COPY,
         deps=_keys([*last, "unified.gap_events", *(ledger.full_name for ledger in history.ledgers())]),
         group_name="publish",
-        description="The unified tables in a DuckDB file of their own, so that who reads never holds up who writes.",
+        description="What readers use: the unified tables in a DuckDB file of their own, and as Parquet; on PostgreSQL, the"
+        " role that may read the views.",
         kinds={"duckdb", "file"},
     )
-    def published(refresh: Refresh) -> dg.MaterializeResult[Any]:
-        with refresh.step("the published copy"):
-            path = refresh.publish()
-        if path is None:
-            return dg.MaterializeResult(metadata={"note": "PostgreSQL needs no copy: readers have the views of unified."})
-        return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(path), "bytes": path.stat().st_size})
+    def ready(refresh: Refresh) -> dg.MaterializeResult[Any]:
+        with refresh.step("what readers use"):
+            done = refresh.publish()
+        metadata: dict[str, Any] = {path.name: dg.MetadataValue.path(path) for path in done.paths}
+        return dg.MaterializeResult(metadata=metadata | ({"note": done.note} if done.note else {}))
 
-    return published
+    return ready
 
 
 def _backup() -> dg.AssetsDefinition:

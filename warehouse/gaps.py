@@ -84,7 +84,7 @@ class Finding(NamedTuple):
 
 def rules(folder: Path = FOLDER) -> list[Rule]:
     """Every rule of a folder, by category and name. Raises ModelError if a header is not of the agreed form."""
-    found = [_read(path) for path in sorted(folder.glob("*/*.sql"))]
+    found = [read_rule(path) for path in sorted(folder.glob("*/*.sql"))]
     return sorted(found, key=lambda rule: (CATEGORIES.index(rule.category), rule.name))
 
 
@@ -122,7 +122,7 @@ def review(connection: sa.Connection, run_id: str, found: Sequence[Rule]) -> lis
             reasons[rule.name] = f"{', '.join(off)} not connected"
             continue
         ran.append(rule)
-        findings += _run(connection, rule)
+        findings += findings_of(connection, rule)
         if late:
             reasons[rule.name] = f"closes nothing while {', '.join(late)} is late"
         else:
@@ -136,7 +136,8 @@ def review(connection: sa.Connection, run_id: str, found: Sequence[Rule]) -> lis
     return _reports(connection, found, {r.name for r in ran}, reasons, before)
 
 
-def _read(path: Path) -> Rule:
+def read_rule(path: Path, category: str | None = None) -> Rule:
+    """A rule by its file; its folder is its category, unless one is given."""
     select = Select.read(path)
     header: dict[str, str] = {}
     last = ""
@@ -154,12 +155,13 @@ def _read(path: Path) -> Rule:
         raise ModelError(path, 1, f"lacks {', '.join(missing)} in its header.")
     if header["severity"] not in SEVERITIES:
         raise ModelError(path, 1, f"has severity {header['severity']!r}: write one of {', '.join(SEVERITIES)}.")
-    if path.parent.name not in CATEGORIES:
-        raise ModelError(path, 1, f"lies in {path.parent.name}, which is no category: {', '.join(CATEGORIES)}.")
+    category = category or path.parent.name
+    if category not in CATEGORIES:
+        raise ModelError(path, 1, f"lies in {category}, which is no category: {', '.join(CATEGORIES)}.")
     reads = frozenset(name.strip() for name in header["inputs"].split(",") if name.strip())
     return Rule(
         name=path.stem,
-        category=path.parent.name,
+        category=category,
         title=header["title"],
         severity=header["severity"],
         owner=header["owner"],
@@ -170,7 +172,8 @@ def _read(path: Path) -> Rule:
     )
 
 
-def _run(connection: sa.Connection, rule: Rule) -> list[Finding]:
+def findings_of(connection: sa.Connection, rule: Rule) -> list[Finding]:
+    """What a rule sees now, one finding a gap."""
     dialect: Dialect = "duckdb" if connection.dialect.name == "duckdb" else "postgresql"
     findings: dict[str, Finding] = {}
     for row in connection.execute(verbatim(rule.select.sql(dialect))).mappings():
