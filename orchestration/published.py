@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestration.settings import Settings
+from orchestration.synced import raw_tables, vendor_fields
 from warehouse.engine import Warehouse
-from warehouse.publish import copy, parquet, readers
+from warehouse.publish import copy, dictionary, parquet, readers
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Published:
 
 
 def publish(current: Settings, warehouse: Warehouse) -> Published:
-    """Puts the copy, the Parquet files and the readers' role in place."""
+    """Puts the copy, the Parquet files, the data dictionary and the readers' role in place."""
     chosen, folder = current.config.publish, current.published
     note = readers.grant(warehouse, chosen.role)
     paths = [copy.publish(warehouse, folder, include_raw=chosen.raw)]
@@ -30,4 +31,5 @@ def publish(current: Settings, warehouse: Warehouse) -> Published:
         paths.append(parquet.publish(warehouse, folder))
     else:
         parquet.remove(folder)
+    paths.append(dictionary.publish(warehouse, folder, raw_tables(current.config), vendor_fields(current.config)))
     return Published(tuple(path for path in paths if path), note)

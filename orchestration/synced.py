@@ -37,6 +37,18 @@ def raw_tables(config: Config | None = None) -> list[schema.RawTable]:
     return [raw_table(stream) for read in reads for stream in read.streams]
 
 
+def vendor_fields(config: Config) -> dict[str, str]:
+    """Raw column, as schema.table.column → what the tool calls it and where it has it."""
+    reads = (read for tool in TOOLS for read in config.tool(tool).declared())
+    streams = [stream for read in reads for stream in read.streams]
+    return {
+        f"{stream.tool}.{stream.name}.{column.name}": " ".join(filter(None, (stream.source, column.source)))
+        for stream in streams
+        for column in stream.columns
+        if column.source
+    }
+
+
 def prepared(current: Settings) -> Warehouse:
     """The warehouse, with every table in place. Raises WarehouseError."""
     warehouse = current.warehouse()
