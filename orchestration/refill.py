@@ -14,7 +14,7 @@ import msgspec
 
 from connectors.base import Connector, Read, Stream
 from orchestration.declared import raw_table
-from warehouse import load
+from warehouse import stored
 from warehouse.engine import Warehouse
 
 ROWS = 20_000  # of a transaction
@@ -29,9 +29,9 @@ def refill(
         if before.get(stream.name, {}) == after.get(stream.name, {}):
             continue
         table = raw_table(stream)
-        for rows in load.chunks(warehouse, table, ROWS):
+        for rows in stored.chunks(warehouse, table, ROWS):
             batch = connector.opened(stream, b"[" + b",".join(_record(stream, row) for row in rows) + b"]")
-            load.refill(warehouse, table, run_id, rows, batch, [column.name for column in stream.columns if column.mapped])
+            stored.refill(warehouse, table, run_id, rows, batch, [column.name for column in stream.columns if column.mapped])
 
 
 def _record(stream: Stream, row: Mapping[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from connectors.base import ARROW, Batch, Connector, Stream
 from orchestration.declared import raw_table
-from warehouse import load, rejects
+from warehouse import rejects, stored
 from warehouse.engine import Warehouse
 from warehouse.rejects import Listed
 
@@ -42,7 +42,7 @@ def _stream(warehouse: Warehouse, connector: Connector, stream: Stream, waiting:
     table, settled = _records(connector, stream, records)
     patched, filled = _values(warehouse, connector, stream, values)
     settled += filled
-    load.mend(warehouse, raw_table(stream), pa.concat_tables([table, patched]), settled)
+    stored.mend(warehouse, raw_table(stream), pa.concat_tables([table, patched]), settled)
     return Replayed(f"{stream.tool}.{stream.name}", len(settled), len(waiting) - len(settled))
 
 
@@ -63,7 +63,7 @@ def _values(
     for reject in waiting:
         by_record.setdefault(reject.record_id or "", []).append(reject)
     rows, settled = [], []
-    for row in load.rows_of(warehouse, raw_table(stream), list(by_record)):
+    for row in stored.rows_of(warehouse, raw_table(stream), list(by_record)):
         name = "/".join(str(row[key]) for key in stream.key)
         filled = [reject for reject in by_record[name] if _fill(connector, stream, row, reject)]
         settled += filled

@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_listed_and_what_is_right_again_is_not(ours: Compan
 
 
 def test_a_night_that_is_killed_while_it_fills_goes_on(ours: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = refill.load.refill
+    whole = refill.stored.refill
     done = []
 
     def dies(*given: Any) -> None:
@@ -101,10 +101,10 @@ def test_a_night_that_is_killed_while_it_fills_goes_on(ours: Company, monkeypatc
             raise KeyboardInterrupt
         done.append(whole(*given))
 
-    monkeypatch.setattr(refill.load, "refill", dies)
+    monkeypatch.setattr(refill.stored, "refill", dies)
     with pytest.raises(KeyboardInterrupt):
         mapped(ours, "jira", "issues", {"customer": AREA})
-    monkeypatch.setattr(refill.load, "refill", whole)
+    monkeypatch.setattr(refill.stored, "refill", whole)
     ours.sync(["jira"])
 
     areas = {id_: issue["fields"][AREA] and issue["fields"][AREA]["value"] for id_, issue in ours.world.issues.items()}
