@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -64,6 +65,20 @@ def test_a_new_set_takes_the_place_of_the_old_one_as_a_whole(
     assert pq.read_table(folder / "gaps.parquet").num_rows == 2
     assert len(list(folder.parent.iterdir())) == 2
 
+    parquet.remove(folder.parent)
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_parquet_in_a_copied_home_and_what_a_kill_left_are_replaced(warehouse: Warehouse, tmp_path: Path) -> None:
+    migrate.prepare(warehouse, [])
+    parquet.publish(warehouse, tmp_path / "published")
+    shutil.copytree(tmp_path / "published", tmp_path / "copied")  # links become what they lead to
+    (tmp_path / "copied" / ".parquet-killed.link").symlink_to(".parquet-killed")
+
+    folder = parquet.publish(warehouse, tmp_path / "copied")
+
+    assert pq.read_table(folder / "gaps.parquet").num_rows == 0
+    assert len([path for path in folder.parent.iterdir() if path.name.startswith(".")]) == 1
     parquet.remove(folder.parent)
     assert list(folder.parent.iterdir()) == []
 

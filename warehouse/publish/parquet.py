@@ -47,21 +47,29 @@ def publish(warehouse: Warehouse, folder: Path) -> Path:
         aside.chmod(0o755)
         link = folder / f"{aside.name}.link"
         link.symlink_to(aside.name)
+        if not target.is_symlink():  # as a copy of the whole folder has it, which cannot be replaced at once
+            _remove(target)
         os.replace(link, target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
     for old in folder.glob(f"{_ASIDE}*"):
         if old != aside:  # at once: whom somebody erased must not stay in it
-            shutil.rmtree(old)
+            _remove(old)
     return target
 
 
 def remove(folder: Path) -> None:
     """Takes away what was published before somebody turned it off."""
-    (folder / FOLDER).unlink(missing_ok=True)
-    for old in folder.glob(f"{_ASIDE}*"):
-        shutil.rmtree(old)
+    for old in (folder / FOLDER, *folder.glob(f"{_ASIDE}*")):
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _write(bulk: Bulk, folder: Path, entry: Entry) -> None:
