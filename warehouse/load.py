@@ -37,7 +37,7 @@ from warehouse.schema import RawTable
 # What makes one transaction: few large ones are several times cheaper than one a page, but what is not committed is
 # read again after a kill.
 GROUP_ROWS = 250_000
-GROUP_BYTES = 128 << 20
+GROUP_BYTES = 64 << 20
 GROUP_SECONDS = 60.0
 
 
