@@ -124,10 +124,11 @@ class Asking(HttpConnector):
         except msgspec.DecodeError:
             raise self.surprise(response, f"no list of {decoder.stream.name}") from None
 
-    def by_place(self, ask: Callable[[int], Placed[T]]) -> list[T]:
+    def by_place(self, ask: Callable[[int], Placed[T]]) -> tuple[list[T], int]:
         """All pages of a list that is paged by place; `ask` gets the place of a page's first record, which is the last one of
         the page before. Where that is another one by then, or the numbers differ, records went meanwhile and moved those
-        behind them: everything is asked once more, until it adds up or is the same again."""
+        behind them: everything is asked once more, until it adds up or is the same again. With how many records fewer that
+        are than Jira counts: it may count what it does not show."""
         seen: set[Any] | None = None
         for _ in range(_ROUNDS):
             before, seen = seen, set()
@@ -146,7 +147,7 @@ class Asking(HttpConnector):
                 seen |= page.ids
                 start = reached - 1
             if (not moved and totals in ({None}, {len(seen)})) or seen == before:
-                return pages
+                return pages, max(0, (page.total or 0) - len(seen))
         raise self.surprise(page.response, "its records come and go while they are read")
 
     def decoder(self, stream: Stream) -> rows.Decoder:

@@ -192,7 +192,8 @@ class Groups:
             return Placed(reply, found.comments, frozenset(bytes(each.get("id", b"")) for each in found.comments), found.total)
 
         try:
-            return comments_of(issue_id, (comment for page in self._asking.by_place(ask) for comment in page))
+            pages, _ = self._asking.by_place(ask)
+            return comments_of(issue_id, (comment for page in pages for comment in page))
         except SourceError as error:
             if answered(error, 404):
                 return None

@@ -10,6 +10,7 @@ before the last may be short; boards one for each 50, and for each board that ma
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from msgspec import Raw
 from requests import Response
 
 from connectors import rows
-from connectors.base import Batch, Present, Read, SourceError, Stream
+from connectors.base import Batch, Count, Present, Read, SourceError, Stream
 from connectors.jira_asking import STREAMS, Asking, Placed, answered
 from connectors.jira_parts import within
 
@@ -50,13 +51,13 @@ class Lists(Asking):
     def listed(self, read: Read) -> Iterator[Batch]:
         """A list that fills one table."""
         (stream,) = read.streams
-        decoder = self.decoder(stream)
+        decoder, lacking = self.decoder(stream), Counter[str]()
         if stream.name in _AS_A_WHOLE:
             response = self.get(stream.source)
             pages = [self.page(decoder, response.content, response)]
         else:
-            pages = self._by_place(decoder, stream.source, {}, LISTED)
-        yield from self._all_of(read, ({stream.name: [page]} for page in pages))
+            pages = self._by_place(decoder, stream.source, {}, LISTED, lacking)
+        yield from self._all_of(read, ({stream.name: [page]} for page in pages), lacking)
 
     def users(self, read: Read) -> Iterator[Batch]:
         """Who may not be seen is left out of the page, which is then short: only one that brings nobody new is the end."""
@@ -74,20 +75,20 @@ class Lists(Asking):
                 start += len(records)
                 yield {stream.name: [page]}
 
-        yield from self._all_of(read, pages())
+        yield from self._all_of(read, pages(), Counter())
 
     def projects(self, read: Read) -> Iterator[Batch]:
         """Only a project by itself tells its components and versions."""
-        wanted = {stream.name: self.decoder(stream) for stream in read.streams}
+        wanted, lacking = {stream.name: self.decoder(stream) for stream in read.streams}, Counter[str]()
         asked = {"expand": "description,lead,url", "status": ["live", "archived"]}
-        found = self._by_place(self.decoder(STREAMS["projects"]), "project/search", asked, PROJECTS)
+        found = self._by_place(self.decoder(STREAMS["projects"]), "project/search", asked, PROJECTS, lacking)
 
         def pages() -> Iterator[_Together]:
             for page in found:
                 together = {"projects": [page]} if "projects" in wanted else {}
                 yield {**together, **self._parts(wanted, page.table["id"].to_pylist())}
 
-        yield from self._all_of(read, pages())
+        yield from self._all_of(read, pages(), lacking)
 
     def _parts(self, wanted: Mapping[str, rows.Decoder], ids: Sequence[str]) -> _Together:
         decoders = {name: wanted[name] for name in ("components", "versions") if name in wanted}
@@ -119,45 +120,58 @@ class Lists(Asking):
 
     def boards(self, read: Read) -> Iterator[Batch]:
         """Sprints are shown board by board; several boards can show the same one."""
-        wanted = {stream.name: self.decoder(stream) for stream in read.streams}
-        found = self._by_place(self.decoder(STREAMS["boards"]), STREAMS["boards"].source, {}, LISTED, of=STREAMS["boards"])
+        wanted, lacking = {stream.name: self.decoder(stream) for stream in read.streams}, Counter[str]()
+        boards = STREAMS["boards"]
+        found = self._by_place(self.decoder(boards), boards.source, {}, LISTED, lacking, of=boards)
 
         def pages() -> Iterator[_Together]:
             for page in found:
                 together = {"boards": [page]} if "boards" in wanted else {}
                 if "sprints" in wanted:
                     scrum = page.table.filter(pc.not_equal(pc.fill_null(page.table["type"], ""), "kanban"))
-                    together["sprints"] = self._sprints(wanted["sprints"], scrum["id"].to_pylist())
+                    together["sprints"] = self._sprints(wanted["sprints"], scrum["id"].to_pylist(), lacking)
                 yield together
 
-        yield from self._all_of(read, pages())
+        yield from self._all_of(read, pages(), lacking)
 
-    def _sprints(self, decoder: rows.Decoder, boards: Sequence[int]) -> list[rows.Page]:
+    def _sprints(self, decoder: rows.Decoder, boards: Sequence[int], lacking: Counter[str]) -> list[rows.Page]:
         with self.side_by_side() as pool:
-            return [page for found in pool.map(partial(self._sprints_of, decoder), boards) for page in found]
+            return [page for found in pool.map(partial(self._sprints_of, decoder, lacking), boards) for page in found]
 
-    def _sprints_of(self, decoder: rows.Decoder, board: int) -> list[rows.Page]:
+    def _sprints_of(self, decoder: rows.Decoder, lacking: Counter[str], board: int) -> list[rows.Page]:
         """Nothing where the board has no sprints, which Jira says in the user's language, or was deleted meanwhile."""
         try:
-            return self._by_place(decoder, f"agile/1.0/board/{board}/sprint", {}, LISTED)
+            return self._by_place(decoder, f"agile/1.0/board/{board}/sprint", {}, LISTED, lacking)
         except SourceError as error:
             if answered(error, 400, 404):
                 return []
             raise
 
     def _by_place(
-        self, decoder: rows.Decoder, path: str, asked: Mapping[str, Any], size: int, *, of: Stream | None = None
+        self,
+        decoder: rows.Decoder,
+        path: str,
+        asked: Mapping[str, Any],
+        size: int,
+        lacking: Counter[str],
+        *,
+        of: Stream | None = None,
     ) -> list[rows.Page]:
+        """The pages of a list; what it is short of Jira's own count is noted in `lacking`, by stream."""
+
         def ask(start: int) -> Placed[rows.Page]:
             response = self.get(path, {**asked, "startAt": start, "maxResults": size}, of=of)
             found = self.decoded(response, _Page)
             page = self.page(decoder, found.values, response)
             return Placed(response, page, _records_of(page, "id"), found.total, found.is_last)
 
-        return self.by_place(ask)
+        pages, short = self.by_place(ask)
+        lacking.update({decoder.stream.name: short} if short else {})
+        return pages
 
-    def _all_of(self, read: Read, pages: Iterator[_Together]) -> Iterator[Batch]:
-        """What was asked together as batches, and at the end what exists: all of it."""
+    def _all_of(self, read: Read, pages: Iterator[_Together], lacking: Counter[str]) -> Iterator[Batch]:
+        """What was asked together as batches, and at the end what exists: all of it. Where Jira counts more than it lists,
+        nothing is taken for gone, and the count is told: the difference is for somebody to look at."""
         seen = {stream.name: [rows.table_of(stream, {key: [] for key in stream.key})] for stream in read.streams}
         until = None
         for found in pages:
@@ -166,7 +180,13 @@ class Lists(Asking):
             for name, table in tables.items():
                 seen[name].append(table.select(STREAMS[name].key))
             yield Batch({}, tables, tuple(reject for pages in found.values() for page in pages for reject in page.rejects))
-        yield Batch({}, present={name: Present(pa.concat_tables(keys)) for name, keys in seen.items()}, covered_until=until)
+        known = {name: pa.concat_tables(keys) for name, keys in seen.items()}
+        if lacking:
+            shown = {name: keys.group_by(keys.column_names).aggregate([]).num_rows for name, keys in known.items()}
+            counted = {name: Count(shown[name] + number) for name, number in lacking.items() if name in shown}
+            yield Batch({}, counted=counted, covered_until=until)
+        else:
+            yield Batch({}, present={name: Present(keys) for name, keys in known.items()}, covered_until=until)
 
 
 def _records_of(page: rows.Page, key: str) -> frozenset[Any]:

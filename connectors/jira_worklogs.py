@@ -114,7 +114,7 @@ class Worklogs(IssuesReader):
             return Placed(reply, page, frozenset(page.table["id"].to_pylist()), found.total)
 
         try:
-            return self.by_place(ask)
+            return self.by_place(ask)[0]
         except SourceError as error:
             if answered(error, 404):
                 return []

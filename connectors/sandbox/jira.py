@@ -47,6 +47,7 @@ class Jira(Server):
 
     def __init__(self, world: World) -> None:
         self.hidden_projects: set[str] = set()  # keys of projects that the account may not browse
+        self.kept_back: set[Any] = set()  # ids that lists paged by place count and do not show
         self.limits: dict[str, RateLimit] = {}  # by endpoint: /rest/api/3/issue/{id} and the like
         self.world = world
         self.shown = Shown(self)

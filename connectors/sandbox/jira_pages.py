@@ -65,7 +65,7 @@ class Pages:
             "startAt": start,
             "total": len(found),
             "isLast": start + size >= len(found),
-            "values": list(found[start : start + size]),
+            "values": [each for each in found[start : start + size] if not each or each.get("id") not in self.server.kept_back],
         }
 
     # lists ----------------------------------------------------------------------------------------------------------

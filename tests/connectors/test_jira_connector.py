@@ -12,7 +12,7 @@ import pytest
 from conftest import QUICK
 from landing import Landing, landed, read
 
-from connectors.base import Choices, Connector, SourceError, Unavailable
+from connectors.base import Choices, Connector, Count, SourceError, Unavailable
 from connectors.http import Limiter
 from connectors.jira import Jira
 from connectors.jira_fields import chosen
@@ -258,6 +258,28 @@ def test_a_list_of_which_one_goes_and_another_comes_while_it_is_read_is_read_aga
     running.jira.faults.run(swap, "priority/search.*startAt=2")
     landing.read_on(connect("jira"))
     assert landing.alive == {each["id"] for each in running.world.alive("issue_priority")}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("priorities", "issue_priority"), ("projects", "project"), ("boards", "board")])
+def test_of_a_list_that_is_short_of_its_count_nothing_is_taken_for_gone(
+    running: Running, connect: Connect, name: str, kind: str
+) -> None:
+    landing = landed(connect("jira"), name)
+    before = {stream: set(rows) for stream, rows in landing.rows.items()}
+    known = [record["id"] for record in running.world.alive(kind)]
+    running.jira.kept_back = {known[-1]}
+
+    batches = list(connect("jira").batches(landing.read, landing.cursor))
+
+    assert not any(batch.present for batch in batches)
+    assert batches[-1].counted[name] == Count(len(known))
+    landing.land(batches)
+    alive = {stream: {key for key, row in rows.items() if row["_deleted_at"] is None} for stream, rows in landing.rows.items()}
+    assert alive == before  # of what hangs on it as well
+
+    running.jira.kept_back = set()
+    running.world.delete(kind, known[-1])
+    assert landing.read_on(connect("jira")).alive == set(known[:-1])
 
 
 def test_a_reply_about_permissions_that_names_none_is_taken_for_a_refusal(running: Running, connect: Connect) -> None:
