@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,7 +79,7 @@ class _Reply(msgspec.Struct):
     expires_in: float | None = None
 
 
-class Grant(Login):
+class Grant(Login, ABC):
     """A token from the tool's own token endpoint, kept in memory, renewed before it ends and when it is refused.
     One token serves all threads."""
 
@@ -93,9 +94,9 @@ class Grant(Login):
         self._token = ""
         self._ends = float("-inf")
 
+    @abstractmethod
     def ask(self) -> Mapping[str, Any]:
         """What to post to the token endpoint: keyword arguments of requests."""
-        raise NotImplementedError
 
     @property
     def requests(self) -> int:  # type: ignore[override]

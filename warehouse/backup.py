@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from warehouse import history, load, migrate, privacy
 from warehouse.engine import Bulk, Warehouse, WarehouseError, verbatim
 from warehouse.merge import moment, quoted
-from warehouse.schema import DECLARED, Column, RawTable, Table, Type
+from warehouse.schema import ARROW, DECLARED, Column, RawTable, Table, Type
 from warehouse.versions import moved
 
 MANIFEST = "manifest.json"
@@ -40,16 +40,6 @@ _MADE_ANEW = {
     "unified.tables",
 }
 _WITH_RAW = ("sync.rejects",)
-_ARROW: Mapping[Type, pa.DataType] = {
-    "text": pa.string(),
-    "json": pa.string(),
-    "integer": pa.int64(),
-    "double": pa.float64(),
-    "decimal": pa.decimal128(18, 2),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "date": pa.date32(),
-}
 _ROWS = 50_000  # that are held at a time on the way back
 _ABANDONED = 86_400  # seconds after which what a killed backup left is swept away
 _AWAITED = """
@@ -216,14 +206,14 @@ def _write(bulk: Bulk, folder: Path, name: str, columns: Mapping[str, Type]) -> 
     rows = 0
     with pq.ParquetWriter(path, _schema(columns), compression="zstd") as writer:
         for batch in bulk.stream(f"select {', '.join(map(quoted, columns))} from {_place(name)}"):
-            arrays = [column.cast(_ARROW[type_]) for column, type_ in zip(batch.columns, columns.values(), strict=True)]
+            arrays = [column.cast(ARROW[type_]) for column, type_ in zip(batch.columns, columns.values(), strict=True)]
             writer.write_table(pa.table(arrays, schema=_schema(columns)))
             rows += batch.num_rows
     return File(dict(columns), rows, _checksum(path))
 
 
 def _schema(columns: Mapping[str, Type]) -> pa.Schema:
-    return pa.schema([(name, _ARROW[type_]) for name, type_ in columns.items()])
+    return pa.schema([(name, ARROW[type_]) for name, type_ in columns.items()])
 
 
 def _checksum(path: Path) -> str:

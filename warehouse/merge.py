@@ -14,10 +14,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from warehouse.engine import Bulk, WarehouseError
-from warehouse.schema import RawTable
+from warehouse.schema import ARROW, RawTable
 from warehouse.versions import moved
 
-_MOMENT = pa.timestamp("us", tz="UTC")
 FEW = 100  # rows that may vanish at once without a doubt
 
 
@@ -88,7 +87,7 @@ class Proof:
 def append(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: TableReport) -> None:
     """Adds rows of which no key stands in the table, each once, without a look at it."""
     names = [*(column.name for column in table.columns), "extra", "_deleted_at"]
-    whole = rows.select(names).append_column("_synced_at", pa.repeat(pa.scalar(at, _MOMENT), len(rows)))
+    whole = rows.select(names).append_column("_synced_at", pa.repeat(pa.scalar(at, ARROW["timestamp"]), len(rows)))
     bulk.append(table.schema, table.name, whole)
     moved(bulk, table.full_name)
     counts.inserted += len(rows)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from warehouse.engine import verbatim
@@ -26,6 +27,19 @@ TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {
     "boolean": sa.Boolean(),
     "timestamp": sa.TIMESTAMP(timezone=True),
     "date": sa.Date(),
+}
+
+
+# The same as Arrow, in which rows arrive, and leave again.
+ARROW: Mapping[Type, pa.DataType] = {
+    "text": pa.string(),
+    "json": pa.string(),
+    "integer": pa.int64(),
+    "double": pa.float64(),
+    "decimal": pa.decimal128(18, 2),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "date": pa.date32(),
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import time
+from abc import abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -222,8 +223,9 @@ class Exports(Server):
         bare = [{name: each[name] for name in each if name not in ("created_at", "via")} for each in comment]
         return {**_own(audit), "events": [*bare, *events]}
 
+    @abstractmethod
     def paged(self, request: Request, name: str, every: list[Record]) -> Reply:
-        raise NotImplementedError
+        """One page of a list."""
 
 
 def _own(record: Record) -> Record:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import Place, Stream
+from contract import PAGE, Place, Stream
 
 from connectors.base import Choices, Connector
 from connectors.http import Limiter, Patience
@@ -17,6 +17,8 @@ from connectors.quota import Day
 from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
 from orchestration.config import TOOLS
+from tests.night import Company, company
+from tests.truth.raw_salesforce import CASES
 
 QUICK = Patience(tries=4, first_wait=0.01, longest_wait=5, reply=2)
 
@@ -29,6 +31,27 @@ def running() -> Iterator[Running]:
         yield running
     Limiter._all.clear()  # ports come again
     Day._all.clear()
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Iterator[Company]:
+    """A small company whose Salesforce gives few records at a time."""
+    with company(World(size="tiny"), tmp_path) as ours:
+        ours.running.salesforce.page_size = PAGE
+        yield ours
+
+
+@pytest.fixture
+def opened(ours: Company) -> Callable[[str], Stream]:
+    """One of its Salesforce streams that has been read once."""
+
+    def opened(name: str) -> Stream:
+        one = Stream(ours, "salesforce", name, CASES[name])
+        one.forget()
+        one.sync()
+        return one
+
+    return opened
 
 
 @pytest.fixture

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import landing
 import pyarrow as pa
 import pytest
-from contract import PAGE, SETTLED, Stream, complete
+from contract import SETTLED, Stream, complete
 
 from connectors import salesforce
 from connectors.base import Connector
 from connectors.sandbox import salesforce_org
 from connectors.sandbox.salesforce import Salesforce
 from connectors.sandbox.serve import Running
-from connectors.sandbox.world import World
-from tests.night import Company, company
-from tests.truth.raw_salesforce import CASES
+from tests.night import Company
 
 Open = Callable[[str], Stream]
-
-
-@pytest.fixture
-def ours(tmp_path: Path) -> Iterator[Company]:
-    with company(World(size="tiny"), tmp_path) as ours:
-        ours.running.salesforce.page_size = PAGE
-        yield ours
-
-
-@pytest.fixture
-def opened(ours: Company) -> Open:
-    """A stream of a small company that has been read once."""
-
-    def opened(name: str) -> Stream:
-        one = Stream(ours, "salesforce", name, CASES[name])
-        one.forget()
-        one.sync()
-        return one
-
-    return opened
 
 
 def server(one: Stream) -> Salesforce:

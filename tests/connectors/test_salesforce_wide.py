@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
-from contract import PAGE, SETTLED, Stream, complete
+from contract import SETTLED, Stream, complete
 from landing import landed
 
 from connectors import salesforce_api
 from connectors.base import Connector, SourceError
 from connectors.sandbox import salesforce_org
 from connectors.sandbox.serve import Running
-from connectors.sandbox.world import World
-from tests.night import company
-from tests.truth.raw_salesforce import CASES
 
 Connect = Callable[..., Connector]
 
@@ -25,21 +21,6 @@ Connect = Callable[..., Connector]
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(salesforce_api, "_LONGEST_SELECT", 80)
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Callable[[str], Stream]]:
-    """A stream of a small company that has been read once."""
-    with company(World(size="tiny"), tmp_path) as ours:
-        ours.running.salesforce.page_size = PAGE
-
-        def opened(name: str) -> Stream:
-            one = Stream(ours, "salesforce", name, CASES[name])
-            one.forget()
-            one.sync()
-            return one
-
-        yield opened
 
 
 def test_too_many_fields_for_one_address_are_asked_for_in_parts(

@@ -29,20 +29,6 @@ where thing._deleted_at is null
 """
 
 
-@pytest.fixture
-def shelf(tmp_path: Path) -> Callable[..., Models]:
-    """Writes models by name and reads them as the library would."""
-
-    def write(**texts: str) -> Models:
-        for name, text in texts.items():
-            path = tmp_path / "models" / "facts" / f"{name}.sql"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return models.library(tmp_path / "models")
-
-    return write
-
-
 def build(warehouse: Warehouse, library: Models, name: str, **options: bool) -> models.Build:
     with warehouse.begin("build") as connection:
         return models.build(connection, library[name], library.shape([THINGS]), **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -20,18 +19,6 @@ OF_ANOTHER = f"{HEAD}select thing.id, thing.name from unified.things as thing\n"
 OF_GAPS = f"{HEAD}select count(*) as id, max(gap.title) as name from unified.gaps as gap\n"
 
 Shelf = Callable[..., Models]
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    def write(**texts: str) -> Models:
-        for name, text in texts.items():
-            path = tmp_path / "models" / "facts" / f"{name}.sql"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return models.library(tmp_path / "models")
-
-    return write
 
 
 @pytest.fixture

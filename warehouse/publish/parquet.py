@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -16,21 +15,11 @@ import pyarrow.parquet as pq
 
 from warehouse.engine import Bulk, Warehouse
 from warehouse.publish.catalog import Entry, catalog
-from warehouse.schema import Type
+from warehouse.schema import ARROW
 
 FOLDER = "parquet"
 _ASIDE = ".parquet-"
 _STANDING = "select table_name from information_schema.tables where table_schema = 'unified'"
-_ARROW: Mapping[Type, pa.DataType] = {
-    "text": pa.string(),
-    "json": pa.string(),
-    "integer": pa.int64(),
-    "double": pa.float64(),
-    "decimal": pa.decimal128(18, 2),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "date": pa.date32(),
-}
 
 
 def publish(warehouse: Warehouse, folder: Path) -> Path:
@@ -73,7 +62,7 @@ def _remove(path: Path) -> None:
 
 
 def _write(bulk: Bulk, folder: Path, entry: Entry) -> None:
-    fields = [pa.field(c.name, _ARROW[c.type], metadata={"description": c.description}) for c in entry.columns]
+    fields = [pa.field(c.name, ARROW[c.type], metadata={"description": c.description}) for c in entry.columns]
     schema = pa.schema(fields, metadata={"description": entry.description})
     names = ", ".join(f'"{column.name}"' for column in entry.columns)
     with pq.ParquetWriter(folder / f"{entry.name}.parquet", schema, compression="zstd") as writer:
