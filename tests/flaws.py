@@ -17,21 +17,10 @@ from tests.truth.picture import Nights
 
 
 @dataclass
-class Flaw(ABC):
-    """One rule's flaw. `before` prepares what is older than it; `plant` returns the things that are in breach."""
+class Hands:
+    """What people do in a small company: the parts that flaws are made of."""
 
     world: World
-    rule: ClassVar[str]
-
-    def before(self) -> None: ...  # noqa: B027  (few have anything to prepare)
-
-    @abstractmethod
-    def plant(self) -> dict[str, Row]:
-        """Thing → what its gap says, beside title and detail."""
-
-    def mend(self) -> None: ...  # noqa: B027  (some mend themselves)
-
-    # the parts of a small company
 
     def account(self, name: str, **fields: Any) -> Record:
         values = {"Name": f"{name} Ltd", "Website": f"www.{name.lower()}.co.uk", "OwnerId": self.seller(), **fields}
@@ -85,6 +74,21 @@ class Flaw(ABC):
 
     def any_account(self) -> Record:
         return next(self.world.alive("account"))
+
+
+@dataclass
+class Flaw(Hands, ABC):
+    """One rule's flaw. `before` prepares what is older than it; `plant` returns the things that are in breach."""
+
+    rule: ClassVar[str]
+
+    def before(self) -> None: ...  # few have anything to prepare
+
+    @abstractmethod
+    def plant(self) -> dict[str, Row]:
+        """Thing → what its gap says, beside title and detail."""
+
+    def mend(self) -> None: ...  # some mend themselves
 
 
 class AccountWithoutOrganization(Flaw):

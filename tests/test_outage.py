@@ -9,7 +9,7 @@ import pytest
 
 from connectors.sandbox.world import Record, World
 from orchestration.config import Jira
-from tests.flaws import Flaw
+from tests.flaws import Hands
 from tests.night import Company, Row, company
 from warehouse.gaps import RuleReport
 
@@ -36,22 +36,22 @@ class Outage:
 @pytest.fixture(scope="module")
 def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
     with company(World(size="tiny"), tmp_path_factory.mktemp("outage")) as small:
-        flaw = Flaw(small.world)
-        gone = flaw.issue()
-        already, mended = flaw.ask(flaw.any_organization()), flaw.deal(flaw.any_account(), Blocking_Feature__c="CORE-9999")
-        flaw.link(already, gone)
-        past = flaw.deal(flaw.any_account(), closes_in=-5)
+        hands = Hands(small.world)
+        gone = hands.issue()
+        already, mended = hands.ask(hands.any_organization()), hands.deal(hands.any_account(), Blocking_Feature__c="CORE-9999")
+        hands.link(already, gone)
+        past = hands.deal(hands.any_account(), closes_in=-5)
         small.world.delete("issue", gone["id"])
         small.world.tick(3600)
         small.night()
         found = [_open(small)]
 
-        caused = _break_jira(small, lambda: _mend(flaw, mended, past))
+        caused = _break_jira(small, lambda: _mend(hands, mended, past))
         found.append(_open(small))
         small.running.jira.faults.clear()
         small.night()
         found.append(_open(small))
-        between = flaw.deal(flaw.any_account(), Blocking_Feature__c="CORE-9999")
+        between = hands.deal(hands.any_account(), Blocking_Feature__c="CORE-9999")
         small.world.tick(3600)
         small.night()
 
@@ -66,18 +66,18 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
 def _break_jira(small: Company, meanwhile: Callable[[], None] = lambda: None, hours: int = 36) -> str:
     """A night with Jira down for so long, in which a ticket was linked to a new issue. Returns the ticket."""
     small.running.jira.faults.answer(401, times=1_000)
-    flaw = Flaw(small.world)
-    ticket = flaw.ask(flaw.any_organization())
-    flaw.link(ticket, flaw.issue())
+    hands = Hands(small.world)
+    ticket = hands.ask(hands.any_organization())
+    hands.link(ticket, hands.issue())
     meanwhile()
     small.world.tick(hours * 3600)
     small.night()
     return str(ticket["id"])
 
 
-def _mend(flaw: Flaw, blocked: Record, past: Record) -> None:
-    flaw.world.change("opportunity", blocked["Id"], Blocking_Feature__c=None)
-    flaw.world.change("opportunity", past["Id"], CloseDate=flaw.world.day(20))
+def _mend(hands: Hands, blocked: Record, past: Record) -> None:
+    hands.world.change("opportunity", blocked["Id"], Blocking_Feature__c=None)
+    hands.world.change("opportunity", past["Id"], CloseDate=hands.world.day(20))
 
 
 def _open(small: Company) -> dict[tuple[str, str], Row]:

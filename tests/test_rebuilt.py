@@ -12,7 +12,7 @@ import pytest
 
 from connectors.sandbox.world import World
 from orchestration.synced import raw_tables
-from tests.flaws import Flaw
+from tests.flaws import Hands
 from tests.night import Company, Row, company
 from warehouse import backup, gaps, history, models
 from warehouse.engine import Warehouse
@@ -59,11 +59,11 @@ class Lost:
 def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lost]:
     home = tmp_path_factory.mktemp("lost")
     with company(World(size="tiny", seed=11), home) as ours:
-        flaw = Flaw(ours.world)
-        gone, removed = flaw.issue(), flaw.link(flaw.ask(flaw.any_organization()), flaw.issue())
-        flaw.link(flaw.ask(flaw.any_organization()), gone)
+        hands = Hands(ours.world)
+        gone, removed = hands.issue(), hands.link(hands.ask(hands.any_organization()), hands.issue())
+        hands.link(hands.ask(hands.any_organization()), gone)
         for number in range(3):
-            flaw.deal(flaw.any_account(), Blocking_Feature__c=f"CORE-999{number}")
+            hands.deal(hands.any_account(), Blocking_Feature__c=f"CORE-999{number}")
         ours.world.tick(300)
         ours.night()
         ours.world.delete("issue", gone["id"])
