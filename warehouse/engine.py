@@ -10,6 +10,7 @@ import os
 import re
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -101,7 +102,7 @@ class Warehouse:
                     finally:
                         bulk.close()
             else:
-                with _adbc(self.url) as connection:
+                with self._adbc() as connection:
                     yield _PostgresBulk(connection)
                     connection.commit()
 
@@ -112,7 +113,7 @@ class Warehouse:
             with self.begin(purpose) as connection:
                 yield _DuckDBBulk(driver(connection))
         else:
-            with _adbc(self.url) as connection:
+            with self._adbc() as connection:
                 with connection.cursor() as cursor:
                     cursor.execute("set transaction isolation level repeatable read read only")
                 yield _PostgresBulk(connection)
@@ -197,6 +198,30 @@ class Warehouse:
             yield connection
         finally:
             connection.close()
+
+    @contextmanager
+    def _adbc(self) -> Iterator[Any]:
+        try:
+            connection = self._first_adbc.adbc_clone()
+        except adbc_driver_manager.Error as error:
+            raise WarehouseError(_cannot_open(self.url, error)) from None
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("set timezone = 'UTC'")
+                cursor.execute("set work_mem = '128MB'")  # for joins of a group of rows with their table
+            yield connection
+        finally:
+            connection.close()  # without a commit this rolls back
+
+    @cached_property
+    def _first_adbc(self) -> Any:
+        """Stays open and does nothing: the driver reads the whole catalog for the first connection, and none for its clones."""
+        import adbc_driver_postgresql.dbapi as postgres  # 0.1 s that a DuckDB house need not spend
+
+        address = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        connection = postgres.connect(address, autocommit=True)
+        weakref.finalize(self, connection.close)
+        return connection
 
     @cached_property
     def _engine(self) -> sa.Engine:
@@ -314,23 +339,6 @@ class _PostgresBulk:
     def append(self, schema: str, table: str, rows: pa.Table) -> None:
         with self._connection.cursor() as cursor:
             cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
-
-
-@contextmanager
-def _adbc(url: URL) -> Iterator[Any]:
-    import adbc_driver_postgresql.dbapi as postgres  # 0.1 s that a DuckDB house need not spend
-
-    try:
-        connection = postgres.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
-    except adbc_driver_manager.Error as error:
-        raise WarehouseError(_cannot_open(url, error)) from None
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("set timezone = 'UTC'")
-            cursor.execute("set work_mem = '128MB'")  # for joins of a group of rows with their table
-        yield connection
-    finally:
-        connection.close()  # without a commit this rolls back
 
 
 @contextmanager

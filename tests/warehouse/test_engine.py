@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
@@ -139,6 +141,21 @@ def test_a_transaction_that_raises_leaves_nothing(warehouse: Warehouse) -> None:
         assert connection.execute(verbatim("select count(*) from kept")).scalar() == 0
         tables = connection.execute(verbatim("select table_name from information_schema.tables where table_name = 'lost'"))
         assert tables.all() == []
+
+
+def test_a_warehouse_whose_server_dropped_every_connection_goes_on(tmp_path: Path, new_database: Callable[[], str]) -> None:
+    warehouse, other = Warehouse(new_database(), tmp_path), Warehouse(new_database(), tmp_path)
+    with warehouse.loading("a first time") as bulk:
+        bulk.execute("create table kept (x bigint)")
+    drop = "select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"
+    with other.begin("restart") as connection:
+        dropped = connection.execute(sa.text(drop), {"name": warehouse.url.database}).all()
+    assert dropped
+
+    with warehouse.loading("a second time") as bulk:
+        bulk.append("public", "kept", pa.table({"x": [1, 2]}))
+    with warehouse.begin("look") as connection:
+        assert connection.execute(sa.text("select count(*) from kept")).scalar() == 2
 
 
 def test_sql_is_run_to_the_letter(warehouse: Warehouse) -> None:
