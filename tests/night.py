@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -71,10 +71,6 @@ class Company:
 
     def sync(self, tools: Sequence[str] = ()) -> dict[str, TableReport]:
         """Reads these tools, or all, as far as they are connected, and says what became of each raw table."""
-        with self.warehouse.hold("a night"):  # to open the file for every read would be most of the time
-            return self._sync(tools)
-
-    def _sync(self, tools: Sequence[str]) -> dict[str, TableReport]:
         reports: dict[str, TableReport] = {}
         connected = [tool.name for tool in self.settings().connected]
         for tool in (tool for tool in connected if not tools or tool in tools):
@@ -108,30 +104,33 @@ class Company:
                 reports |= {f"{tool}.{stream}": table for stream, table in report.tables.items()}
         return reports
 
+    def kept_open(self) -> AbstractContextManager[object]:
+        """Keeps DuckDB's file open in this process: to open it for each transaction is most of the time."""
+        return self.warehouse._connect() if self.warehouse.dialect == "duckdb" else nullcontext()
+
     def connector(self, tool: str) -> Connector:
         return self.settings().tool(tool).connector(**({"patience": self.patience} if self.patience else {}))
 
     def refresh(self) -> list[RuleReport]:
         """Rebuilds every table at the world's own time, and says what each rule found."""
         migrate.prepare(self.warehouse, raw_tables(self.settings().config))
-        with self.warehouse.hold("refresh"):
-            with self.warehouse.begin("write the settings") as connection:
-                settings_tables.write(connection, settings.tables(self.settings()))
-                known = privacy.erased(connection, self.settings().privacy_key)
-                privacy.redact_deleted(connection, raw_tables(self.settings().config), known)
-            shape = models.library().shape(raw_tables(self.settings().config))
-            reports: list[RuleReport] = []
-            for step in _steps():
-                with self.warehouse.begin("a step of a refresh") as connection:
-                    if isinstance(step, Model):
-                        models.build(connection, step, shape)
-                    elif step == "identity":
-                        identity.resolve(connection)
-                    else:
-                        reports = gaps.review(connection, f"run {next(self._runs)}", gaps.rules())
-            for ledger in history.ledgers():
-                with self.warehouse.begin("a step of a refresh") as connection:
-                    history.keep(connection, ledger)
+        with self.warehouse.begin("write the settings") as connection:
+            settings_tables.write(connection, settings.tables(self.settings()))
+            known = privacy.erased(connection, self.settings().privacy_key)
+            privacy.redact_deleted(connection, raw_tables(self.settings().config), known)
+        shape = models.library().shape(raw_tables(self.settings().config))
+        reports: list[RuleReport] = []
+        for step in _steps():
+            with self.warehouse.begin("a step of a refresh") as connection:
+                if isinstance(step, Model):
+                    models.build(connection, step, shape)
+                elif step == "identity":
+                    identity.resolve(connection)
+                else:
+                    reports = gaps.review(connection, f"run {next(self._runs)}", gaps.rules())
+        for ledger in history.ledgers():
+            with self.warehouse.begin("a step of a refresh") as connection:
+                history.keep(connection, ledger)
         return reports
 
     def settings(self) -> Settings:
@@ -170,13 +169,16 @@ class Company:
 
 
 @contextmanager
-def company(world: World, home: Path, warehouse_url: str | None = None) -> Iterator[Company]:
-    """The company until the block ends; the environment is then what it was."""
+def company(world: World, home: Path, warehouse_url: str | None = None, *, keep_open: bool = True) -> Iterator[Company]:
+    """The company until the block ends; the environment is then what it was. `keep_open`: no other process needs the file."""
     before = dict(os.environ)
     url = warehouse_url or f"duckdb:///{home / 'work' / 'warehouse.duckdb'}"
-    with serve(world) as running:
+    with serve(world) as running, ExitStack() as stack:
+        ours = Company(running, Warehouse(url, home / "work", wait_seconds=20), home)
+        if keep_open:
+            stack.enter_context(ours.kept_open())
         try:
-            yield Company(running, Warehouse(url, home / "work", wait_seconds=20), home)
+            yield ours
         finally:
             os.environ.clear()
             os.environ.update(before)

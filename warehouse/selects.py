@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -45,13 +45,7 @@ class Select:
 
     @classmethod
     def read(cls, path: Path) -> Select:
-        text = path.read_text(encoding="utf-8")
-        header: list[tuple[int, str]] = []
-        for number, line in enumerate(text.splitlines(), start=1):
-            if not line.startswith("--"):
-                break
-            header.append((number, line[2:].removeprefix(" ").rstrip()))
-        return cls(path, text, tuple(header))
+        return _parsed_once(path, path.read_text(encoding="utf-8"))
 
     @cached_property
     def tree(self) -> exp.Query:
@@ -116,13 +110,8 @@ class Select:
 
     def columns_read(self, shape: Shape) -> dict[str, set[str]]:
         """The columns that are read of each table (schema.table), in any place of the statement."""
-        found: dict[str, set[str]] = {table: set() for table in self.inputs}
-        for scope in traverse_scope(self._resolved(shape)):
-            for column in scope.columns:
-                source = scope.sources.get(column.table)
-                if isinstance(source, exp.Table):
-                    found[f"{source.db}.{source.name}"].add(column.name)
-        return found
+        place = ((table, *table.split(".")) for table in sorted(self.inputs))
+        return _columns_read(self, tuple((table, tuple(shape[schema][name].items())) for table, schema, name in place))
 
     def _resolved(self, shape: Shape) -> exp.Expr:
         return qualify(self.tree.copy(), schema=dict(shape), dialect="duckdb", quote_identifiers=False)
@@ -142,6 +131,32 @@ class Select:
         found = [i for i in self.tree.find_all(exp.Identifier) if i.name == name and "line" in i.meta]
         found.sort(key=lambda i: bool(isinstance(i.parent, exp.Column) and i.parent.table))
         return int(found[0].meta["line"]) if found else 1
+
+
+@cache
+def _parsed_once(path: Path, text: str) -> Select:
+    """The same one for the same text, since it keeps its tree: most of the time of a small refresh."""
+    header: list[tuple[int, str]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.startswith("--"):
+            break
+        header.append((number, line[2:].removeprefix(" ").rstrip()))
+    return Select(path, text, tuple(header))
+
+
+@cache
+def _columns_read(select: Select, tables: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]) -> dict[str, set[str]]:
+    shape: dict[str, dict[str, dict[str, str]]] = {}
+    for table, columns in tables:
+        schema, _, name = table.partition(".")
+        shape.setdefault(schema, {})[name] = dict(columns)
+    found: dict[str, set[str]] = {table: set() for table, _ in tables}
+    for scope in traverse_scope(select._resolved(shape)):
+        for column in scope.columns:
+            source = scope.sources.get(column.table)
+            if isinstance(source, exp.Table):
+                found[f"{source.db}.{source.name}"].add(column.name)
+    return found
 
 
 def _sources(root: Node) -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -16,9 +18,17 @@ from orchestration.cli import app
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A small world on free ports; what the demo sets is then taken back."""
+    """A small world on free ports, of which one tool is enough here; what the demo sets is then taken back."""
     monkeypatch.setattr(demo, "PORTS", (0, 0, 0, 0))
     monkeypatch.setattr(demo, "World", partial(World, size="tiny"))
+    start = demo.started
+
+    @contextmanager
+    def started(**chosen: Any) -> Iterator[list[str]]:
+        with start(**chosen):
+            yield ["jira"]
+
+    monkeypatch.setattr(demo, "started", started)
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
     yield
