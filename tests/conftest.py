@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from tests.night import opened
 from warehouse.engine import Warehouse
 
 # Thousands of small commits to small files wait for the disk half of the time; what survives a lost disk is not asked here.
@@ -41,6 +44,7 @@ def postgres() -> Iterator[str]:
             server.psql(f"alter system set {setting} = off")
         server.psql("select pg_reload_conf()")
         yield server.get_uri()
+        os.kill(server.get_pid(), signal.SIGQUIT)  # an orderly end would first write everything to the disk
         server.cleanup()
 
 
@@ -58,15 +62,18 @@ def new_database(postgres: str) -> Iterator[object]:
         return sa.make_url(postgres).set(database=name).render_as_string(hide_password=False)
 
     yield make
-    with engine.connect() as connection:
-        for name in made:
-            connection.execute(sa.text(f"drop database if exists {name} with (force)"))
+    if os.environ.get("TEST_POSTGRES_URL"):  # one of our own goes as a whole
+        with engine.connect() as connection:
+            for name in made:
+                connection.execute(sa.text(f"drop database if exists {name} with (force)"))
     engine.dispose()
 
 
 @pytest.fixture(params=["duckdb", "postgresql"])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
-    """An empty warehouse, once on each database."""
-    if request.param == "duckdb":
-        return Warehouse(f"duckdb:///{tmp_path / 'work' / 'warehouse.duckdb'}", tmp_path / "work", wait_seconds=20)
-    return Warehouse(request.getfixturevalue("new_database")(), tmp_path / "work", wait_seconds=20)
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
+    """An empty warehouse, once on each database; its file is kept open, unless other processes take part."""
+    work = tmp_path / "work"
+    url = f"duckdb:///{work / 'warehouse.duckdb'}" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    warehouse = Warehouse(url, work, wait_seconds=20)
+    with nullcontext() if request.node.get_closest_marker("processes") else opened(warehouse):
+        yield warehouse

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -52,6 +52,7 @@ class Company:
     off: tuple[str, ...] = ()  # tools that this company does not use
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # beside what every company writes into its settings
     patience: Patience | None = None  # of its connectors, where not the default
+    keep_open: bool = True  # DuckDB's file through a night, since no other process needs it
     _runs: Iterator[int] = field(default_factory=count)
 
     @property
@@ -65,12 +66,20 @@ class Company:
     def night_of_jobs(self) -> None:
         settings.put(self.environment)
         runs.prepare_home(settings.load())
-        for job in (*(f"sync_{tool.name}" for tool in settings.load().connected), "refresh"):
-            outcome = runs.execute(job)
-            assert outcome.succeeded, outcome.failures
+        with self._opened():
+            for job in (*(f"sync_{tool.name}" for tool in settings.load().connected), "refresh"):
+                outcome = runs.execute(job)
+                assert outcome.succeeded, outcome.failures
 
     def sync(self, tools: Sequence[str] = ()) -> dict[str, TableReport]:
         """Reads these tools, or all, as far as they are connected, and says what became of each raw table."""
+        with self._opened():
+            return self._sync(tools)
+
+    def _opened(self) -> AbstractContextManager[None]:
+        return opened(self.warehouse) if self.keep_open else nullcontext()
+
+    def _sync(self, tools: Sequence[str]) -> dict[str, TableReport]:
         reports: dict[str, TableReport] = {}
         connected = [tool.name for tool in self.settings().connected]
         for tool in (tool for tool in connected if not tools or tool in tools):
@@ -104,15 +113,15 @@ class Company:
                 reports |= {f"{tool}.{stream}": table for stream, table in report.tables.items()}
         return reports
 
-    def kept_open(self) -> AbstractContextManager[object]:
-        """Keeps DuckDB's file open in this process: to open it for each transaction is most of the time."""
-        return self.warehouse._connect() if self.warehouse.dialect == "duckdb" else nullcontext()
-
     def connector(self, tool: str) -> Connector:
         return self.settings().tool(tool).connector(**({"patience": self.patience} if self.patience else {}))
 
     def refresh(self) -> list[RuleReport]:
         """Rebuilds every table at the world's own time, and says what each rule found."""
+        with self._opened():
+            return self._refresh()
+
+    def _refresh(self) -> list[RuleReport]:
         migrate.prepare(self.warehouse, raw_tables(self.settings().config))
         with self.warehouse.begin("write the settings") as connection:
             settings_tables.write(connection, settings.tables(self.settings()))
@@ -169,16 +178,21 @@ class Company:
 
 
 @contextmanager
-def company(world: World, home: Path, warehouse_url: str | None = None, *, keep_open: bool = True) -> Iterator[Company]:
-    """The company until the block ends; the environment is then what it was. `keep_open`: no other process needs the file."""
+def opened(warehouse: Warehouse) -> Iterator[None]:
+    """Keeps DuckDB's file open in this process: to open it for each transaction is most of the time of a small one."""
+    with warehouse._connect() if warehouse.dialect == "duckdb" else nullcontext():
+        yield
+
+
+@contextmanager
+def company(world: World, home: Path, warehouse_url: str | None = None, *, processes: bool = False) -> Iterator[Company]:
+    """The company until the block ends; the environment is then what it was. `processes`: others open its warehouse too."""
     before = dict(os.environ)
     url = warehouse_url or f"duckdb:///{home / 'work' / 'warehouse.duckdb'}"
-    with serve(world) as running, ExitStack() as stack:
-        ours = Company(running, Warehouse(url, home / "work", wait_seconds=20), home)
-        if keep_open:
-            stack.enter_context(ours.kept_open())
+    warehouse = Warehouse(url, home / "work", wait_seconds=20)
+    with serve(world) as running, nullcontext() if processes else opened(warehouse):
         try:
-            yield ours
+            yield Company(running, warehouse, home)
         finally:
             os.environ.clear()
             os.environ.update(before)

@@ -10,7 +10,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from connectors.sandbox.world import World
 from orchestration.synced import raw_tables
-from tests.night import Company, Row, company
+from tests.night import Company, Row, company, opened
 from tests.test_rebuilt import UNIFIED
 from warehouse.engine import Warehouse
 
@@ -41,9 +41,8 @@ class Elsewhere(Company):
 
 
 def a_night(environment: dict[str, str | None], url: str, home: Path, keep_open: bool) -> None:
-    ours = Elsewhere(None, Warehouse(url, home / "work", wait_seconds=60), home, given=environment)  # type: ignore[arg-type]
-    with ours.kept_open() if keep_open else nullcontext():
-        ours.night()
+    warehouse = Warehouse(url, home / "work", wait_seconds=60)
+    Elsewhere(None, warehouse, home, given=environment, keep_open=keep_open).night()  # type: ignore[arg-type]
 
 
 @dataclass
@@ -73,7 +72,8 @@ class Evening:
 
     def tables(self) -> dict[str, list[Row]]:
         raw = [table.full_name for table in raw_tables(self.ours.settings().config)]
-        return {table: self.rows(table) for table in [*raw, *UNIFIED, "sync.cursors", "sync.rejects"]}
+        with opened(self.ours.warehouse):
+            return {table: self.rows(table) for table in [*raw, *UNIFIED, "sync.cursors", "sync.rejects"]}
 
     def rows(self, table: str) -> list[Row]:
         rows = [
@@ -101,11 +101,10 @@ def evening(
     on_postgresql = database == "postgresql"
     home = folders.mktemp("evening")
     first = request.getfixturevalue("new_database")() if on_postgresql else f"duckdb:///{home / 'first.duckdb'}"
-    with company(World(size="tiny", seed=5), home, first, keep_open=False) as ours:
+    with company(World(size="tiny", seed=5), home, first, processes=True) as ours:
         ours.off = ("salesforce", "pendo") if short else ()
         ours.world.tick(300)
-        with ours.kept_open():
-            ours.night()
+        ours.night()
         ours.world.advance()
         ours.world.tick(300)
 
@@ -177,9 +176,8 @@ def kill(evening: Evening, home: Path, number: int) -> None:
     process.kill()
     process.join()
 
-    with evening.ours.kept_open():
-        evening.ours.night()
-        tables = evening.tables()
+    evening.ours.night()
+    tables = evening.tables()
 
     for table, rows in evening.expected.items():
         assert [row for row in tables[table] if row not in rows][:2] == [], table

@@ -24,11 +24,12 @@ def ours(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(refill, "ROWS", 7)
     new_database: Callable[[], str] = request.getfixturevalue("new_database")
     with company(World(size="tiny"), tmp_path, new_database() if request.param == "postgresql" else None) as ours:
+        ours.off = ("zendesk", "pendo")
         ours.world.tick(300)
         ours.sync()
         ours.world.delete("issue", next(iter(ours.world.alive("issue")))["id"])
         ours.world.tick(300)
-        ours.sync()
+        ours.sync(["jira"])
         yield ours
 
 

@@ -292,6 +292,7 @@ backup.make(Warehouse(sys.argv[1], Path(sys.argv[2])), Path(sys.argv[3]), [], ke
 """
 
 
+@pytest.mark.processes
 def test_a_kill_leaves_no_half_backup_and_what_it_left_is_swept_away_later(old: Warehouse, tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     url = old.url.render_as_string(hide_password=False)
@@ -318,6 +319,7 @@ for night in range(2, 42):
 """
 
 
+@pytest.mark.processes
 def test_a_backup_while_another_process_loads_is_of_one_moment(old: Warehouse, new: Warehouse, tmp_path: Path) -> None:
     url = old.url.render_as_string(hide_password=False)
     process = subprocess.Popen([sys.executable, "-c", LOADING, url, str(old.work)], stdout=subprocess.PIPE)
