@@ -19,8 +19,8 @@ dev: setup  ## the Dagster UI on 127.0.0.1:3000; DEMO=1 shows the demo's data
 soak: setup  ## the long drills
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m soak
 
-bench: setup  ## the measurements
-	$(BIN)/pytest -m bench -s
+bench: setup  ## the measurements, on a disk
+	PYTEST_DEBUG_TEMPROOT=$${TMPDIR:-/tmp} $(BIN)/pytest -m bench -s
 
 lock:  ## resolves requirements.lock anew; needs uv
 	uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header \

@@ -54,6 +54,7 @@ class Company:
     patience: Patience | None = None  # of its connectors, where not the default
     keep_open: bool = True  # DuckDB's file through a night, since no other process needs it
     _runs: Iterator[int] = field(default_factory=count)
+    _known: tuple[Any, Settings] | None = None
 
     @property
     def world(self) -> World:
@@ -143,7 +144,11 @@ class Company:
         return reports
 
     def settings(self) -> Settings:
-        return settings.load({name: value for name, value in self.environment.items() if value is not None})
+        environment = {name: value for name, value in self.environment.items() if value is not None}
+        written = (environment, Path(environment["FULLPICTURE_CONFIG"]).read_bytes())
+        if self._known is None or self._known[0] != written:  # to read it hundreds of times takes long
+            self._known = written, settings.load(environment)
+        return self._known[1]
 
     @property
     def environment(self) -> dict[str, str | None]:
@@ -166,7 +171,7 @@ class Company:
             chosen[section] = {**chosen.get(section, {}), **more}
         chosen["customers"] = {"internal_domains": self.world.internal_domains}
         chosen["features"] = {"values": self.world.feature_values}
-        path.write_text(yaml.safe_dump(chosen), encoding="utf-8")
+        path.write_text(yaml.dump(chosen, Dumper=yaml.CSafeDumper), encoding="utf-8")
         return path
 
     def rows(self, table: str) -> list[Row]:
