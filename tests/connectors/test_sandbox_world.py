@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
 import msgspec
@@ -35,10 +34,8 @@ def test_days_pass_the_same_way_one_by_one_and_together() -> None:
     assert written(together) == written(single)
 
 
-def test_the_demo_is_founded_in_under_a_second_and_has_the_promised_size() -> None:
-    started = time.perf_counter()
+def test_the_demo_has_the_promised_size() -> None:
     world = World()
-    assert time.perf_counter() - started < 1
     sizes = {store: len(records) for store, records in world.state().items()}
     assert 55 <= sizes["accounts"] <= 70
     assert 140 <= sizes["contacts"] <= 170

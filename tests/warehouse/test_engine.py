@@ -87,7 +87,7 @@ def test_another_program_that_holds_the_file_is_waited_for_and_then_named(tmp_pa
                 Warehouse(f"duckdb:///{file}", tmp_path, wait_seconds=1).begin("x"),
             ):
                 pass
-            threading.Timer(0.7, holder.terminate).start()
+            threading.Timer(0.7, holder.kill).start()
             with Warehouse(f"duckdb:///{file}", tmp_path, wait_seconds=20).begin("x") as connection:
                 assert connection.execute(sa.text("select 1")).scalar() == 1
         finally:
