@@ -135,8 +135,12 @@ class Lists(Asking):
         yield from self._all_of(read, pages(), lacking)
 
     def _sprints(self, decoder: rows.Decoder, boards: Sequence[int], lacking: Counter[str]) -> list[rows.Page]:
+        short = [Counter[str]() for _ in boards]  # one for each thread: none loses what another adds
         with self.side_by_side() as pool:
-            return [page for found in pool.map(partial(self._sprints_of, decoder, lacking), boards) for page in found]
+            pages = [page for found in pool.map(partial(self._sprints_of, decoder), short, boards) for page in found]
+        for each in short:
+            lacking.update(each)
+        return pages
 
     def _sprints_of(self, decoder: rows.Decoder, lacking: Counter[str], board: int) -> list[rows.Page]:
         """Nothing where the board has no sprints, which Jira says in the user's language, or was deleted meanwhile."""

@@ -120,7 +120,7 @@ def test_comparisons_lists_order_and_limit(site: Running, ask: Asker) -> None:
 def test_pages_follow_each_other_by_their_locator(site: Running, ask: Asker) -> None:
     site.salesforce.page_size = 2
     assert [row["Id"] for row in records(ask, "SELECT Id FROM Contact")] == list(site.world.contacts)
-    reply = ask.get(f"{DATA}/query/0r8XXXXXXXXXXXX-2")
+    reply = ask.get(f"{DATA}/query/0r8AAAAAAAAAAAA-2")
     assert (reply.status_code, reply.json()[0]["errorCode"]) == (400, "INVALID_QUERY_LOCATOR")
 
 

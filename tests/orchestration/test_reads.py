@@ -57,9 +57,15 @@ def test_a_field_that_is_mapped_after_the_first_night_fills_the_rows_that_are_th
 
     config.write_text(mapped)
     night("salesforce")
+    later = {(gap["gap_id"], gap["title"], gap["detail"]) for gap in listed()}
     wanted = sorted((id_, deal["Loss_Reason__c"]) for id_, deal in tiny.world.opportunities.items() if deal["Loss_Reason__c"])
     assert ask("select id, loss_reason from salesforce.opportunities where loss_reason is not null order by id") == wanted
     assert ask("select deal_id, loss_reason from unified.deals where loss_reason is not null order by deal_id") == wanted
+
+    other = tmp_path / "from the start"
+    settings.put({"FULLPICTURE_HOME": str(other), "WAREHOUSE_URL": None, "DAGSTER_HOME": None})
+    night("salesforce")
+    assert {(gap["gap_id"], gap["title"], gap["detail"]) for gap in listed()} == later
 
 
 def test_a_map_that_stays_as_it_is_reads_nothing_anew(tiny: Company, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +148,7 @@ def test_the_jobs_run_on_postgresql(tmp_path: Path, new_database: Callable[[], s
         for command in (["gaps"], ["sql", "select * from unified.customers"]):
             said = run(*command, exit_code=1).stderr
             assert said == "There are no tables yet: run fullpicture sync and fullpicture refresh first.\n"
-        run("sync", "salesforce")
+        run("sync")
         assert "There are no tables yet" in run("gaps", exit_code=1).stderr  # not that there are none
         run("refresh")
         assert "can be written" in run("check").stdout

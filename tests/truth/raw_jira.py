@@ -421,7 +421,7 @@ def _part(kind: str, **more: Any) -> Callable[[World, int], Any]:
     )
 
 
-_TODO = {"statusCategory": jira_site.STATUSES["To Do"]["statusCategory"]}
+_OPEN = {"statusCategory": jira_site.STATUSES["To Do"]["statusCategory"]}
 _LEVEL = {"subtask": False, "hierarchyLevel": 0}
 
 
@@ -440,7 +440,7 @@ CASES: dict[str, Case] = {
     "components": _listed_case(components, "component", _part("component")),
     "versions": _listed_case(versions, "version", _part("version", releaseDate="2026-12-24"), released=True, description="Out"),
     "fields": Case(fields, _one_each(_make_field), _change("field", name="Renamed"), _delete("field"), _undelete("field")),
-    "statuses": _listed_case(statuses, "issue_status", _named("issue_status", **_TODO)),
+    "statuses": _listed_case(statuses, "issue_status", _named("issue_status", **_OPEN)),
     "issue_types": _listed_case(issue_types, "issue_type", _named("issue_type", **_LEVEL)),
     "priorities": _listed_case(priorities, "issue_priority", _named("issue_priority", statusColor="#ff0000", isDefault=False)),
     "resolutions": _listed_case(resolutions, "issue_resolution", _named("issue_resolution", default=True)),
