@@ -294,7 +294,7 @@ class Gate(HTTPAdapter):
         """One more request of the day, where these are counted."""
         if self._quota is None:
             return nullcontext()
-        return Day.of(self.site.host).request(self.site.tool, self._quota, self.deadline)
+        return Day(self.site.host, self._quota.folder).request(self.site.tool, self._quota, self.deadline)
 
     def _in_time(self) -> None:
         if time.monotonic() >= self.deadline:

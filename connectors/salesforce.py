@@ -26,6 +26,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -88,7 +89,8 @@ class Salesforce(SalesforceApi):
     """One Salesforce org, asked with client credentials or, with a user name and a private key, by JWT bearer.
 
     `objects`: API names of custom objects to describe and check with the others. `daily_share` of the org's requests of a
-    day may be used, by whomever, before nothing is asked any more. `formulas_days`: how often formulas are read anew.
+    day may be used, by whomever, before nothing is asked any more, as all know who share `quota_folder`. `formulas_days`:
+    how often formulas are read anew.
     """
 
     tool = "salesforce"
@@ -99,6 +101,7 @@ class Salesforce(SalesforceApi):
         self,
         url: str,
         *,
+        quota_folder: Path,
         client_id: str | None = None,
         client_secret: str | None = None,
         username: str | None = None,
@@ -124,7 +127,7 @@ class Salesforce(SalesforceApi):
                 "Set SALESFORCE_CLIENT_ID and either SALESFORCE_CLIENT_SECRET, or both SALESFORCE_USERNAME and "
                 "SALESFORCE_PRIVATE_KEY_FILE."
             )
-        quota = Quota(daily_share, "salesforce.daily_share", _used)
+        quota = Quota(daily_share, "salesforce.daily_share", _used, quota_folder)
         self.gate = Gate(site, login, patience=patience, quota=quota, accept=("json", "csv"))
         self._objects = [stream for name in objects for stream in custom(name).streams]
         self._share = daily_share

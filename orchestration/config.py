@@ -50,6 +50,7 @@ class ToolSection(Section):
     label: ClassVar[str]
     ways: ClassVar[tuple[tuple[str, ...], ...]]
     switch: ClassVar[str] = ""  # what to set, where that is no variable
+    daily_quota: ClassVar[bool] = False  # whether the vendor counts the requests of a day, so that all processes must
 
     fields: dict[str, dict[str, str]] = Field(default_factory=dict, description="table → column → the vendor's field")
     without: list[str] = Field(default=[], description="Tables, and single fields such as tickets.description, not to read")
@@ -138,6 +139,7 @@ class Salesforce(ToolSection):
         ("SALESFORCE_URL", "SALESFORCE_CLIENT_ID", "SALESFORCE_CLIENT_SECRET"),
         ("SALESFORCE_URL", "SALESFORCE_CLIENT_ID", "SALESFORCE_USERNAME", "SALESFORCE_PRIVATE_KEY_FILE"),
     )
+    daily_quota = True
 
     objects: list[str] = Field(default=[], description="Custom objects to read, such as Product_Request__c")
     daily_share: float = Field(

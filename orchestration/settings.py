@@ -43,10 +43,12 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool as it is set here. `variables` holds those of its variables that are set, secrets among them."""
+    """One tool as it is set here. `variables` holds those of its variables that are set, secrets among them; in `work` its
+    processes keep what each must know."""
 
     section: ToolSection
     variables: Mapping[str, str] = field(repr=False)
+    work: Path
 
     @property
     def name(self) -> str:
@@ -66,8 +68,9 @@ class Tool:
         address is not safe."""
         way = self._way()
         credentials = {name: _content(name, self.variables[name]) for name in way}
+        shared = {"quota_folder": self.work / "quota"} if self.section.daily_quota else {}
         try:
-            return self.section.connect(credentials, **more)
+            return self.section.connect(credentials, **shared, **more)
         except SourceError as error:
             raise SettingsError(str(error)) from None
 
@@ -131,8 +134,12 @@ class Settings:
     def connected(self) -> list[Tool]:
         return [tool for tool in self.tools.values() if not tool.off]
 
+    @property
+    def work(self) -> Path:
+        return self.home / "work"
+
     def warehouse(self) -> Warehouse:
-        return Warehouse(self.warehouse_url, self.home / "work", wait_seconds=self.config.warehouse.wait_minutes * 60)
+        return Warehouse(self.warehouse_url, self.work, wait_seconds=self.config.warehouse.wait_minutes * 60)
 
     def chosen(self, names: Sequence[str]) -> list[Tool]:
         """The tools of these names, else all that are connected."""
@@ -161,7 +168,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         config=config,
         warehouse_url=env.get("WAREHOUSE_URL", f"duckdb:///{home / 'work' / 'warehouse.duckdb'}"),
         now=_clock(env),
-        tools={name: Tool(config.tool(name), _variables(section, env)) for name, section in TOOLS.items()},
+        tools={name: Tool(config.tool(name), _variables(section, env), home / "work") for name, section in TOOLS.items()},
     )
 
 

@@ -21,7 +21,6 @@ import yaml
 
 from connectors.base import Connector, SourceError, Unavailable
 from connectors.http import Limiter, Patience
-from connectors.quota import Day
 from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
 from orchestration import runs, settings
@@ -202,7 +201,6 @@ def company(world: World, home: Path, warehouse_url: str | None = None, *, proce
             os.environ.clear()
             os.environ.update(before)
             Limiter._all.clear()  # the ports come again
-            Day._all.clear()
 
 
 def _steps() -> list[Model | str]:

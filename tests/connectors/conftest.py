@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ from contract import PAGE, Place, Stream
 
 from connectors.base import Choices, Connector
 from connectors.http import Limiter, Patience
-from connectors.quota import Day
 from connectors.sandbox.serve import Running, serve
 from connectors.sandbox.world import World
 from orchestration.config import TOOLS
@@ -30,7 +28,6 @@ def running() -> Iterator[Running]:
             server.page_size = 3
         yield running
     Limiter._all.clear()  # ports come again
-    Day._all.clear()
 
 
 @pytest.fixture
@@ -63,7 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def connect(running: Running) -> Callable[..., Connector]:
+def connect(running: Running, tmp_path: Path) -> Callable[..., Connector]:
     """A connector as orchestration makes it: `connect("jira")`, any argument replaced by what is given."""
 
     def connect(tool: str, **changed: Any) -> Connector:
@@ -73,9 +70,9 @@ def connect(running: Running) -> Callable[..., Connector]:
         }
         fields = running.fields.get(tool, {})
         kind = TOOLS[tool].connector_class()
-        chosen: dict[str, Any] = (
-            {"choices": Choices(fields)} if "choices" in inspect.signature(kind).parameters else {"fields": fields}
-        )
+        chosen: dict[str, Any] = {"choices": Choices(fields)}
+        if TOOLS[tool].daily_quota:
+            chosen["quota_folder"] = tmp_path
         connector: Connector = kind(**{**settings, **chosen, "patience": QUICK, **changed})
         return connector
 

@@ -63,6 +63,14 @@ def test_an_estimate_comes_close_to_what_the_first_read_then_takes(tiny: Company
     assert 0.5 * taken <= estimated <= 2 * taken, said
 
 
+def test_a_command_leaves_the_next_one_what_it_learned_of_the_days_requests(tiny: Company) -> None:
+    tiny.running.salesforce.daily_requests = 30
+    for command in ("sync", "estimate"):
+        result = run(command, "salesforce", exit_code=1)
+        assert "24 of 30 requests of the day are used" in " ".join((result.stdout + result.stderr).split())
+    assert tiny.running.salesforce.used == 24
+
+
 def test_a_table_is_read_again_as_a_whole_and_mended(tiny: Company) -> None:
     run("sync", "zendesk")
     [(before,)] = ask("select count(*) from zendesk.tickets")
