@@ -79,6 +79,7 @@ class Warehouse:
         self._depth = 0
         self._thread = threading.RLock()
         self._held = ExitStack()
+        self._idle: sa.Connection | None = None
 
     def __repr__(self) -> str:
         return f"Warehouse({shown(self.url)})"
@@ -86,7 +87,7 @@ class Warehouse:
     @contextmanager
     def begin(self, purpose: str) -> Iterator[sa.Connection]:
         """One transaction, under the write lock: committed at the end, rolled back on any exception."""
-        with self.hold(purpose), self._connect() as connection, connection.begin():
+        with self.hold(purpose), self._taken() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -94,7 +95,7 @@ class Warehouse:
         """One transaction for bulk rows, under the write lock: committed at the end, rolled back on any exception."""
         with self.hold(purpose):
             if self.dialect == "duckdb":
-                with self._connect() as connection, connection.begin():
+                with self._taken() as connection, connection.begin():
                     driver(connection).execute(_FRUGAL)
                     bulk = _DuckDBBulk(driver(connection))
                     try:
@@ -126,7 +127,8 @@ class Warehouse:
                 with ExitStack() as stack:
                     stack.enter_context(self._lock("write", purpose))
                     if self.dialect == "duckdb":
-                        stack.enter_context(self._connect())  # closing the last connection closes the file
+                        self._idle = stack.enter_context(self._connect())  # closing the last connection closes the file
+                        stack.callback(setattr, self, "_idle", None)
                     self._held = stack.pop_all()
             self._depth += 1
             try:
@@ -176,6 +178,19 @@ class Warehouse:
                 time.sleep(0.2)
             connection.commit()
             yield
+
+    @contextmanager
+    def _taken(self) -> Iterator[sa.Connection]:
+        """The connection that keeps DuckDB's file open, if there is one that nobody uses; else a new one."""
+        connection, self._idle = self._idle, None
+        if connection is None:
+            with self._connect() as connection:
+                yield connection
+            return
+        try:
+            yield connection
+        finally:
+            self._idle = connection
 
     @contextmanager
     def _connect(self) -> Iterator[sa.Connection]:

@@ -5,6 +5,7 @@ Here belong ports, threads and the variables that point a connector at them. Not
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
@@ -66,14 +67,14 @@ class Running:
 def serve(world: World, ports: Sequence[int] | None = None) -> Iterator[Running]:
     """The servers on loopback, on free ports unless `ports` names them; gone when the block ends."""
     running = Running(world, salesforce.Salesforce(world), jira.Jira(world), zendesk.Zendesk(world), pendo.Pendo(world))
-    listening: list[tuple[uvicorn.Server, threading.Thread]] = []
+    listening: list[tuple[_Listener, threading.Thread]] = []
     try:
         for server, port in zip(running.servers, ports or (0,) * len(PORTS), strict=True):
             listening.append(_start(server, port))
         yield running
     finally:
-        for uvicorn_server, _ in listening:
-            uvicorn_server.should_exit = uvicorn_server.force_exit = True
+        for listener, _ in listening:
+            listener.end()
         for _, thread in listening:
             thread.join(timeout=5)
 
@@ -87,7 +88,29 @@ class _Protocol(HttpToolsProtocol):
         scope[TRANSPORT] = self.transport
 
 
-def _start(server: Server, port: int) -> tuple[uvicorn.Server, threading.Thread]:
+class _Listener(uvicorn.Server):
+    """Ends when it is told to, whatever is under way, where uvicorn looks ten times a second and waits for who is asking."""
+
+    loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        self._told = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+        await self._told.wait()
+
+    def end(self) -> None:
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._told.set)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+
+def _start(server: Server, port: int) -> tuple[_Listener, threading.Thread]:
     listener = socket.create_server(("127.0.0.1", port))
     server.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     app: Any = server
@@ -95,12 +118,12 @@ def _start(server: Server, port: int) -> tuple[uvicorn.Server, threading.Thread]
         app, http=_Protocol, lifespan="off", log_config=None, access_log=False, date_header=False, server_header=False
     )
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    uvicorn_server = uvicorn.Server(config)
+    uvicorn_server = _Listener(config)
     thread = threading.Thread(
         target=uvicorn_server.run, kwargs={"sockets": [listener]}, name=type(server).__name__, daemon=True
     )
     thread.start()
-    while not uvicorn_server.started:
+    while uvicorn_server.loop is None:
         if not thread.is_alive():
             raise RuntimeError(f"the stand-in for {type(server).__name__} did not start")
         time.sleep(0.005)
