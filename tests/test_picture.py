@@ -61,17 +61,14 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]) -> Iterator[Story]:
-    """The first night goes the way of the command line; each one is read into DuckDB and into PostgreSQL."""
+    """Each night is read into DuckDB and into PostgreSQL."""
     home, other_home = tmp_path_factory.mktemp("duckdb"), tmp_path_factory.mktemp("postgres")
     with company(World(), home) as duckdb:
         postgres = Company(duckdb.running, Warehouse(new_database(), other_home, wait_seconds=20), other_home)
         true, shown, nights = Nights(duckdb.world), Shown(duckdb.world), []
         for days in SLEEPS:
             duckdb.world.advance(days)
-            if days:
-                duckdb.night()
-            else:
-                duckdb.night_of_jobs()
+            duckdb.night()
             postgres.night()
             night = Night(duckdb.world.now, true.tonight(), shown.tonight())
             for table in (*TABLES, *(f"unified.{name}" for name in (*MODELS, "customer_links", "gaps", "gap_events"))):

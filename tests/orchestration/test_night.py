@@ -9,38 +9,37 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-import yaml
 from typer.testing import CliRunner, Result
 
-from connectors.sandbox.serve import Running, serve
+from connectors.sandbox.serve import Running
 from connectors.sandbox.world import World
 from orchestration import query, settings
 from orchestration.cli import app
+from tests.night import Company, Row, company
+from tests.test_picture import KEYS, agree
+from tests.truth.picture import Nights
+from tests.truth.raw import TABLES, Shown, check
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Running]:
-    with serve(World()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def home(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home that has seen one whole night."""
-    home = tmp_path_factory.mktemp("home")
-    config = home / "fullpicture.yaml"
-    fields = {tool: {"fields": {name: dict(of) for name, of in streams.items()}} for tool, streams in running.fields.items()}
-    config.write_text(yaml.safe_dump(fields))
-    with pytest.MonkeyPatch.context() as patch:
-        for name in (*settings.VENDOR_VARIABLES, "DAGSTER_HOME", "WAREHOUSE_URL"):
-            patch.setenv(name, running.environment.get(name, ""))
-        patch.setenv("FULLPICTURE_HOME", str(home))
-        patch.setenv("FULLPICTURE_CONFIG", str(config))
-        patch.setenv("FULLPICTURE_NOW", running.world.now.isoformat())
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    """A company that has seen one whole night."""
+    with company(World(), tmp_path_factory.mktemp("home"), processes=True) as ours:
+        settings.put(ours.environment)
         for command in ("sync", "refresh"):
             result = run(command)
             assert result.exit_code == 0, result.stderr
-        yield home
+        yield ours
+
+
+@pytest.fixture
+def running(ours: Company) -> Running:
+    return ours.running
+
+
+@pytest.fixture
+def home(ours: Company) -> Path:
+    return ours.home
 
 
 def run(*arguments: str) -> Result:
@@ -55,6 +54,20 @@ def test_a_night_fills_the_tables_and_publishes_them(home: Path) -> None:
     assert (home / "published" / "fullpicture.duckdb").exists()
     assert ask("select count(*) > 0 from unified.customers") == [(True,)]
     assert ask("select count(*) > 0 from unified.gaps where status = 'open'") == [(True,)]
+
+
+def test_the_jobs_fill_the_tables_with_what_is_true(home: Path, running: Running) -> None:
+    raw, picture = Shown(running.world).tonight(), Nights(running.world).tonight()
+    with settings.load().warehouse().begin("a test asks") as connection:
+
+        def rows(table: str) -> list[Row]:
+            return [dict(row) for row in connection.execute(sa.text(f"select * from {table}")).mappings()]
+
+        for table in TABLES:
+            check(table, rows(table), raw[table])
+        for table in ("deals", "tickets", "issues", "usage", "evidence", "customers", "features"):
+            agree(getattr(picture, table), rows(f"unified.{table}"), KEYS[table])
+        agree(picture.gaps, [row for row in rows("unified.gaps") if row["status"] == "open"], KEYS["gaps"])
 
 
 def test_a_second_sync_with_nothing_changed_writes_no_row(home: Path) -> None:

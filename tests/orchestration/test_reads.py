@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import yaml
 from typer.testing import CliRunner, Result
 
 from connectors.sandbox.world import World
@@ -32,11 +31,6 @@ def run(*arguments: str, exit_code: int = 0) -> Result:
     return result
 
 
-def night(*tools: str) -> None:
-    run("sync", *tools)
-    run("refresh")
-
-
 def listed(*arguments: str) -> list[dict[str, Any]]:
     gaps: list[dict[str, Any]] = json.loads(run("gaps", "--json", *arguments).stdout)
     return gaps
@@ -45,27 +39,6 @@ def listed(*arguments: str) -> list[dict[str, Any]]:
 def ask(sql: str) -> list[Any]:
     with settings.load().warehouse().begin("a test asks") as connection:
         return [tuple(row) for row in connection.execute(sa.text(sql))]
-
-
-def test_a_field_that_is_mapped_after_the_first_night_fills_the_rows_that_are_there(tiny: Company, tmp_path: Path) -> None:
-    config = tmp_path / "fullpicture.yaml"
-    mapped = config.read_text()
-    unmapped = {key: value for key, value in yaml.safe_load(mapped).items() if key not in tiny.running.fields}
-    config.write_text(yaml.safe_dump(unmapped))
-    run("sync", "salesforce")
-    assert ask("select count(loss_reason), count(*) > 0 from salesforce.opportunities") == [(0, True)]
-
-    config.write_text(mapped)
-    night("salesforce")
-    later = {(gap["gap_id"], gap["title"], gap["detail"]) for gap in listed()}
-    wanted = sorted((id_, deal["Loss_Reason__c"]) for id_, deal in tiny.world.opportunities.items() if deal["Loss_Reason__c"])
-    assert ask("select id, loss_reason from salesforce.opportunities where loss_reason is not null order by id") == wanted
-    assert ask("select deal_id, loss_reason from unified.deals where loss_reason is not null order by deal_id") == wanted
-
-    other = tmp_path / "from the start"
-    settings.put({"FULLPICTURE_HOME": str(other), "WAREHOUSE_URL": None, "DAGSTER_HOME": None})
-    night("salesforce")
-    assert {(gap["gap_id"], gap["title"], gap["detail"]) for gap in listed()} == later
 
 
 def test_a_map_that_stays_as_it_is_reads_nothing_anew(tiny: Company, monkeypatch: pytest.MonkeyPatch) -> None:

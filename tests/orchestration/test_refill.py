@@ -13,7 +13,9 @@ from connectors.sandbox import jira_site
 from connectors.sandbox.serve import FIELDS
 from connectors.sandbox.world import World
 from orchestration import refill
+from tests.flaws import LostWithoutReason
 from tests.night import Company, company
+from warehouse.engine import Warehouse
 
 AREA, CUSTOMER = jira_site.PRODUCT_AREA, jira_site.CUSTOMER
 
@@ -121,3 +123,31 @@ def test_more_than_another_map_reads_everything_again(ours: Company) -> None:
 
     alive = {issue["id"]: issue["fields"]["summary"] for issue in ours.world.alive("issue")}
     assert {row["id"]: row["summary"] for row in ours.rows("jira.issues") if row["_deleted_at"] is None} == alive
+
+
+def test_a_field_that_is_mapped_late_makes_the_tables_and_gaps_of_one_that_was_mapped_from_the_start(tmp_path: Path) -> None:
+    def found(ours: Company) -> list[Any]:
+        gaps = {(gap["gap_id"], gap["title"], gap["detail"]) for gap in ours.rows("unified.gaps")}
+        return [sorted(column(ours, table, name).items()) for table, name in tables] + [sorted(gaps)]
+
+    tables = [("salesforce.opportunities", "loss_reason")]
+    with company(World(size="tiny"), tmp_path) as late:
+        late.off = ("jira", "zendesk", "pendo")
+        LostWithoutReason(late.world).plant()
+        late.world.tick(300)
+        late.chosen = {"salesforce": {"fields": {}}}
+        late.sync()
+        assert set(column(late, *tables[0]).values()) == {None}
+        late.chosen = {}
+        late.night()
+        deals = late.world.opportunities
+        assert column(late, *tables[0]) == {id_: deal["Loss_Reason__c"] for id_, deal in deals.items()}
+        unified = {row["deal_id"]: row["loss_reason"] for row in late.rows("unified.deals")}
+        assert unified == {deal["Id"]: deal["Loss_Reason__c"] for deal in late.world.alive("opportunity")}
+
+        (tmp_path / "other").mkdir()
+        other = Warehouse(f"duckdb:///{tmp_path / 'other' / 'warehouse.duckdb'}", tmp_path / "other")
+        early = Company(late.running, other, tmp_path / "other", off=late.off)
+        early.night()
+        assert found(early) == found(late)
+        assert {gap["rule"] for gap in late.rows("unified.gaps")} >= {LostWithoutReason.rule}

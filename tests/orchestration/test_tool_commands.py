@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import yaml
 from typer.testing import CliRunner, Result
 
 from connectors.sandbox.world import World
@@ -42,10 +41,8 @@ def change(sql: str) -> None:
 
 
 def choose(tiny: Company, tool: str, **chosen: object) -> None:
-    path = tiny.home / "fullpicture.yaml"
-    content = yaml.safe_load(path.read_text())
-    content.setdefault(tool, {}).update(chosen)
-    path.write_text(yaml.safe_dump(content))
+    tiny.chosen = {tool: chosen}
+    settings.put(tiny.environment)
 
 
 def requests_of(tiny: Company, tool: str) -> int:
@@ -72,10 +69,10 @@ def test_a_command_leaves_the_next_one_what_it_learned_of_the_days_requests(tiny
 
 
 def test_a_table_is_read_again_as_a_whole_and_mended(tiny: Company) -> None:
-    run("sync", "zendesk")
+    tiny.sync(["zendesk"])
     [(before,)] = ask("select count(*) from zendesk.tickets")
     change("update zendesk.tickets set subject = 'spoilt'")
-    run("sync", "zendesk")
+    tiny.sync(["zendesk"])
     assert ask("select distinct subject from zendesk.tickets") == [("spoilt",)]  # nothing changed in Zendesk
 
     assert "zendesk/tickets" in run("resync", "zendesk.tickets").stdout
@@ -104,7 +101,7 @@ def test_a_command_before_anything_was_read_says_so_in_one_line(tiny: Company, c
 
 
 def test_a_table_is_read_again_since_a_day(tiny: Company) -> None:
-    run("sync", "salesforce")
+    tiny.sync(["salesforce"])
     change("update salesforce.contacts set title = 'spoilt'")
     rows = ask("select id, system_modstamp from salesforce.contacts order by system_modstamp")
     day = rows[len(rows) // 2][1].date()
@@ -120,7 +117,7 @@ def test_what_is_read_again_since_a_day_knows_what_it_knew(tiny: Company) -> Non
     org, world = tiny.running.salesforce, tiny.world
     choose(tiny, "salesforce", fields={"accounts": {"segment": "Success Plan"}})
     org.hidden = {"Account.Website"}
-    run("sync", "salesforce")
+    tiny.sync(["salesforce"])
     account = next(iter(world.accounts))
     org.labels = {"Account.Success_Plan__c": "Plan"}
     world.tick(8 * 86_400)
@@ -151,7 +148,7 @@ def test_a_table_that_is_none_is_refused_with_the_nearest(tiny: Company) -> None
 
 
 def test_what_was_lost_with_a_permission_is_believed_after_a_resync(tiny: Company) -> None:
-    run("sync", "jira")
+    tiny.sync(["jira"])
     for project in tiny.world.projects.values():
         tiny.running.jira.hidden_projects.add(project["key"])
     said = run("sync", "jira", exit_code=1).stderr
@@ -167,7 +164,7 @@ def test_what_was_put_aside_is_listed_and_loaded_from_its_original_once_it_can_b
     ticket = next(tiny.world.alive("ticket"))
     ticket["due_at"] = "some day"
     tiny.world.changed("ticket")
-    run("sync", "zendesk")
+    tiny.sync(["zendesk"])
     run("refresh")
     [listed] = json.loads(run("rejects", "--json").stdout)
     assert (listed["table_name"], listed["record_id"], listed["column_name"]) == (
@@ -188,7 +185,7 @@ def test_what_was_put_aside_is_listed_and_loaded_from_its_original_once_it_can_b
 
 
 def test_a_table_and_a_field_that_are_switched_off_are_not_asked_for_and_not_kept(tiny: Company) -> None:
-    run("sync", "salesforce")
+    tiny.sync(["salesforce"])
     assert ask("select count(*) from salesforce.contacts where email is not null") != [(0,)]
     assert ask("select count(*) from salesforce.contacts where extra like '%MailingCity%' or phone is not null") is not None
 
@@ -206,21 +203,21 @@ def test_a_first_read_may_begin_at_a_day_and_is_complete_from_there(tiny: Compan
     stamps = sorted(issue["fields"]["updated"] for issue in tiny.world.alive("issue"))
     day = stamps[len(stamps) // 2][:10]
     choose(tiny, "jira", since=day)
-    run("sync", "jira")
+    tiny.sync(["jira"])
     updated = [at for (at,) in ask("select updated from jira.issues")]
     assert len(updated) == sum(stamp[:10] >= day for stamp in stamps)
     assert ask("select distinct reconciled from sync.counts where stream = 'issues'") == [(True,)]
 
 
 def test_a_day_to_begin_at_may_move_back_and_not_forward(tiny: Company) -> None:
-    run("sync", "jira")
+    tiny.sync(["jira"])
     issues = ask("select count(*) from jira.issues where _deleted_at is null")
     choose(tiny, "jira", since="2026-06-01")
     for again in ("sync", "resync"):
         said = run(again, "jira" if again == "sync" else "jira.issues", exit_code=1).stderr
         assert "jira.since now names the later 2026-06-01. Set it back" in said
     assert ask("select count(*) from jira.issues where _deleted_at is null") == issues
-    choose(tiny, "jira", since=None)
+    choose(tiny, "jira")
     run("resync", "jira.issues")
     assert ask("select count(*) from jira.issues where _deleted_at is null") == issues
 
