@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Annotated
@@ -106,7 +106,8 @@ def make(warehouse: Warehouse, folder: Path, raw: Sequence[RawTable], *, everyth
         )
         for path in aside.iterdir():
             path.chmod(0o600)
-        target = folder / f"{at:%Y-%m-%dT%H-%M-%SZ}{'-all' if everything else ''}"
+        while (target := folder / f"{at:%Y-%m-%dT%H-%M-%SZ}{'-all' * everything}").exists():
+            at += timedelta(seconds=1)  # two within a second
         os.rename(aside, target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)

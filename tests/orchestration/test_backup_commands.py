@@ -15,13 +15,13 @@ from tests.night import Company, company
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
-    """A company that uses Jira alone, after one night of the command line's jobs."""
+    """A company that uses Jira alone, after one night."""
     with company(World(size="tiny"), tmp_path_factory.mktemp("home")) as ours:
         ours.off = ("salesforce", "zendesk", "pendo")
         settings.put(ours.environment)
-        for command in ("sync", "refresh"):
-            result = run(command)
-            assert result.exit_code == 0, result.stderr
+        ours.sync()
+        result = run("refresh")
+        assert result.exit_code == 0, result.stderr
         yield ours
 
 
@@ -58,7 +58,9 @@ def test_each_refresh_makes_a_backup_and_forgets_old_runs(ours: Company) -> None
 def test_a_backup_is_restored_into_a_new_home_and_refreshed_only_after_a_sync(
     ours: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = run("backup").stdout.strip()
+    made = run("backup")
+    assert made.exit_code == 0, made.stderr
+    folder = made.stdout.strip()
     features = ours.rows("unified.features_history")
     moved_to(ours, tmp_path, monkeypatch)
 

@@ -61,13 +61,13 @@ def test_a_map_that_stays_as_it_is_reads_nothing_anew(tiny: Company, monkeypatch
 def test_a_tool_that_is_half_set_is_a_failed_read_whose_gap_says_what_to_set(tiny: Company) -> None:
     settings.put({"JIRA_API_TOKEN": None})
     run("sync", "jira", exit_code=1)
-    run("refresh")
+    tiny.refresh()
 
     line = "Jira is only half set: set JIRA_API_TOKEN too, or unset JIRA_URL and JIRA_EMAIL"
     assert set(ask("select tool, status, error from sync.runs where status = 'failed'")) == {("jira", "failed", line)}
-    late = [gap["detail"] for gap in listed("--rule", "source_late") if gap["entity_id"].startswith("jira/")]
+    late = ask("select detail from unified.gaps where rule = 'source_late' and entity_id like 'jira/%'")
     assert late
-    assert all(detail.endswith(f"The last try: {line}") for detail in late)
+    assert all(detail.endswith(f"The last try: {line}") for (detail,) in late)
 
 
 def test_what_an_account_lacks_is_known_as_of_the_tools_own_clock(tiny: Company) -> None:

@@ -275,6 +275,12 @@ def test_the_last_few_of_each_kind_are_left_and_nothing_else_is_touched(
     assert few[3].name == "2026-03-01T02-04-00Z"
 
 
+def test_two_within_a_second_are_two(old: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup, "datetime", type("Clock", (datetime,), {"now": classmethod(lambda *_: START)}))
+    names = [made(old, tmp_path / "backup").name for _ in range(3)]
+    assert names == [f"2026-03-01T02-00-0{second}Z" for second in range(3)]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
