@@ -157,6 +157,8 @@ class Batch:
     (JSON text of an object: every field that nobody declared; null if none) and `_deleted_at` (timestamp; null: alive).
     `present` is applied after the rows of the same batch. `counted` is compared with the table after the last batch.
     `covered_until`: everything the vendor knew up to this moment of its own clock (UTC) is in the batches so far.
+    `lost`: by stream, the columns, and the undeclared fields, that the vendor does not show (any more, or to this user): what
+    stands of them stays. Of a stream that is not named nobody knows.
     """
 
     cursor: Cursor
@@ -165,6 +167,7 @@ class Batch:
     present: Mapping[str, Present] = field(default_factory=dict)
     counted: Mapping[str, Count] = field(default_factory=dict)
     covered_until: datetime | None = None
+    lost: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -136,9 +136,10 @@ class Files(Connector):
             return
         keys = rows.keys(stream, {name: [] for name in stream.key})
         try:
+            lost = {stream.name: frozenset(_lacking(table, files))}
             for page in self._pages(stream, table, files):
                 keys = pa.concat_tables([keys, page.table.select(list(stream.key))])
-                yield Batch({}, {stream.name: page.table}, page.rejects)
+                yield Batch({}, {stream.name: page.table}, page.rejects, lost=lost)
         except SourceError:
             _refuse_changed(files, before)  # who is half written is not damaged
             raise
@@ -161,12 +162,12 @@ class Files(Connector):
         for table in self._tables.values():
             try:
                 files = _files(table)
-                lacking = _lacking(table, files)
+                lacking = ", ".join(_lacking(table, files).values())
             except SourceError as error:
                 yield Finding(table.name, False, str(error))
                 continue
             said = f"{len(files)} files" if len(files) > 1 else next(iter(files))
-            yield Finding(table.name, not lacking, f"{said}: {lacking or 'can be read'}")
+            yield Finding(table.name, not lacking, f"{said}: {f'no file has {lacking}' if lacking else 'can be read'}")
 
     def estimate(self, reads: tuple[Read, ...]) -> Iterator[Estimate]:
         for read in reads:
@@ -436,16 +437,15 @@ def _lines(path: Path) -> int:
         return sum(piece.count(b"\n") for piece in iter(partial(file.read, 1 << 20), b""))
 
 
-def _lacking(table: _Table, files: Mapping[str, Path]) -> str:
-    """Which declared columns no file has, in words; nothing if there is none."""
+def _lacking(table: _Table, files: Mapping[str, Path]) -> dict[str, str]:
+    """The declared columns that no file has, and how they should be headed there."""
     there = {header for path in files.values() for header in headers(path)}
     plain = {snake(header) for header in there}
-    lacking = [
-        field.header or field.column.name
+    return {
+        field.column.name: field.header or field.column.name
         for field in table.fields or ()
         if field.header.split(".")[0] not in there and (field.header or field.column.name not in plain)
-    ]
-    return f"no file has {', '.join(lacking)}" if lacking else ""
+    }
 
 
 # values -------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -66,11 +66,12 @@ class IssuesReader(Fields):
         until = on_the_minute(self.gate.clock - _MARGIN, zone)
         moved, lacking = set(cursor.get("moved", ())), set(cursor.get("lacking", ()))
         ids: list[int] = []
+        lost = {"issues": frozenset(self.mapped.keys() - fields.ids.keys())}
         with self.side_by_side() as pool:
             groups = Groups(self, pool, read, fields)
             for window, after in windows(cursor if "until" in cursor else None, until, _LOOK_BACK):
                 place = _Place(window, cursor.get("page") if after else None, after)
-                yield _nothing(read, place.cursor(fields, moved, lacking))
+                yield replace(_nothing(read, place.cursor(fields, moved, lacking)), lost=lost)
                 for whole in groups.read(self._changed(pool, place, ids)):
                     moved |= whole.moved
                     lacking |= whole.lacking

@@ -95,7 +95,7 @@ class Salesforce(SalesforceApi):
 
     tool = "salesforce"
     reads = tuple(Read(name, (stream,)) for name, stream in STREAMS.items())
-    kept = ("fields", "names", "swept", "formulas")
+    kept = ("fields", "gone", "names", "swept", "formulas")
 
     def __init__(
         self,
@@ -141,10 +141,12 @@ class Salesforce(SalesforceApi):
         (stream,) = read.streams
         if stream.name == "fields":
             yield from self._field_list(stream)
-        elif stream.write == "snapshot":
-            yield from self._list(self._source(stream, {}))
-        else:
-            yield from self._changes(self._source(stream, cursor or {}), cursor)
+            return
+        snapshot = stream.write == "snapshot"
+        source = self._source(stream, {} if snapshot else cursor or {})
+        lost = {stream.name: source.lost | source.gone(cursor or {})}
+        for batch in self._list(source) if snapshot else self._changes(source, cursor):
+            yield replace(batch, lost=lost)
 
     def at(self, read: Read, moment: datetime) -> Cursor | None:
         (stream,) = read.streams
@@ -181,11 +183,12 @@ class Salesforce(SalesforceApi):
         count would miss it. What is too young to be sure of is read once more the next time.
         """
         known, until = cursor or {}, self._until()
-        if known.get("fields", source.mark) != source.mark:
-            # A field that has just become visible does not move the records that have it.
-            log.info("Salesforce: fields of %s have come or gone, so everything is read once more", source.name)
+        if source.shows_more(known):
+            log.info("Salesforce: fields of %s have come, so everything is read once more", source.name)
             cursor = None
-        kept: dict[str, Any] = {"fields": source.mark, "swept": known.get("swept", until.isoformat())}
+        kept: dict[str, Any] = {"fields": source.fields, "swept": known.get("swept", until.isoformat())}
+        if gone := source.gone(known):
+            kept["gone"] = sorted(gone)
         if source.names:
             kept["names"] = dict(source.names)
         if source.formulas:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from zlib import crc32
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,6 +48,7 @@ class Source:
     formulas: tuple[str, ...]
     decoder: rows.Decoder
     names: Mapping[str, str]  # the fields that the settings name by their labels, for the next read to remember
+    lost: frozenset[str]  # columns whose field cannot be seen
 
     @classmethod
     def of(cls, stream: Stream, sobject: SObject, choices: Choices, remembered: Mapping[str, str]) -> Source:
@@ -68,7 +69,8 @@ class Source:
         formulas = tuple(field for field in fields if sobject.fields[field].calculated)
         mapped = choices.fields.get(stream.name, {})
         names = {mapped[column]: field for column, field in sources.items() if not sobject.named(mapped.get(column, field))}
-        return cls(stream, sobject, fields, stamp_of(stream), formulas, decoder, names)
+        lost = frozenset(column for column, _ in wanted(stream, choices)) - sources.keys() - without
+        return cls(stream, sobject, fields, stamp_of(stream), formulas, decoder, names, lost)
 
     @property
     def name(self) -> str:
@@ -79,10 +81,17 @@ class Source:
         """The field that tells whether two parts of a record are of one version."""
         return "SystemModstamp" if "SystemModstamp" in self.sobject.fields else self.stamp
 
-    @property
-    def mark(self) -> str:
-        """Changes when fields come or go, or are given the label that the settings name."""
-        return f"{crc32(','.join((*self.fields, *self.names.values())).encode()):08x}"
+    def shows_more(self, known: Mapping[str, Any]) -> bool:
+        """Whether fields have come since a read that ended at this cursor, or another one has the label that the settings
+        name: neither moves the records that have it."""
+        if "fields" not in known:
+            return False
+        come = set(self.fields) - set(known["fields"])
+        return bool(come) or any(known.get("names", {}).get(label, field) != field for label, field in self.names.items())
+
+    def gone(self, known: Mapping[str, Any]) -> frozenset[str]:
+        """Fields that were shown to earlier reads."""
+        return frozenset({*known.get("fields", ()), *known.get("gone", ())} - set(self.fields))
 
     def changed(self, since: datetime | None) -> list[str]:
         """Conditions on what has changed. What has no stamp that moves is asked for while it lies in the bin."""

@@ -7,6 +7,7 @@ Here belongs what is true of all streams together. Not here: how each is read (`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from math import ceil
@@ -72,7 +73,8 @@ class Zendesk(History, Lists):
             "jira_links": partial(self.links, read),
             "articles": partial(self.articles, read, known=cursor is not None),
         }
-        return ways.get(read.name, partial(self.listed, read))()
+        for batch in ways.get(read.name, partial(self.listed, read))():
+            yield replace(batch, lost=dict(self.hidden))
 
     def again(self, read: Read, cursor: Cursor | None, missing: Mapping[str, pa.Table]) -> Iterator[Batch]:
         """A first read of an export is not repeated: what it may lack changed while it went on. Of ratings nobody knows

@@ -90,6 +90,7 @@ class Asking(HttpConnector):
         self.without = choices.without
         self.jira_integration = jira_integration
         self.decoders = decoders(choices)
+        self.hidden: dict[str, frozenset[str]] = {}  # by table, columns whose custom field is not to be seen
 
     @abstractmethod
     def send(self, url: str, parameters: Mapping[str, Any]) -> Response:
@@ -136,6 +137,7 @@ class Asking(HttpConnector):
             for column, name in titled.items()
         }
         resolved = {column: field for column, field in {**wanted, **found}.items() if field}
+        self.hidden[table] = frozenset(titled.keys() - resolved.keys())
         self.decoders[table] = decoders(replace(self.choices, fields={table: resolved}))[table]
         return {name: field for column, name in titled.items() if (field := found[column])}
 

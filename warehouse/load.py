@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.engine import Bulk, Warehouse, WarehouseError
+from warehouse.lost import Losses
 from warehouse.merge import (
     CountLike,
     PresentLike,
@@ -56,6 +57,8 @@ class BatchLike(Protocol):
     def counted(self) -> Mapping[str, CountLike]: ...
     @property
     def covered_until(self) -> datetime | None: ...
+    @property
+    def lost(self) -> Mapping[str, frozenset[str]]: ...
 
 
 @dataclass
@@ -202,6 +205,7 @@ class _Run:
         self.started = datetime.now(UTC)
         self.report = LoadReport(tables={stream: TableReport() for stream in self.tables})
         self.brought: dict[str, list[pa.Array] | None] = {}  # by table that was empty: the keys of its rows since
+        self.losses = {stream: Losses() for stream in self.tables}
         self.forget_proofs()
         self._begin_group()
 
@@ -261,6 +265,7 @@ class _Run:
             if status == "succeeded":
                 for stream, table in self.tables.items():
                     self.report.tables[stream].rows_total = living(bulk, table)
+                    self.losses[stream].note(bulk, table)
                 self._prove(bulk)
             self._record(bulk, "running" if mendable and self.worth_another_try else status)
         self._begin_group()
@@ -268,6 +273,9 @@ class _Run:
     def _load(self, bulk: Bulk, stream: str, table: RawTable) -> None:
         counts = self.report.tables[stream]
         at = self.report.covered_until or datetime.now(UTC)
+        losses = self.losses[stream]
+        for batch in self.group:
+            losses.told = batch.lost.get(stream, losses.told)
         arrived = [batch.rows[stream] for batch in self.group if stream in batch.rows and batch.rows[stream].num_rows]
         if arrived:
             rows = pa.concat_tables(arrived)
@@ -276,7 +284,8 @@ class _Run:
             if once and self._is_first(bulk, table, keys):
                 append(bulk, table, rows, at, counts)
             else:
-                merge(bulk, table, rows, at, counts, once=once)
+                rejects = [reject for batch in self.group for reject in batch.rejects]
+                merge(bulk, table, losses.keep(bulk, table, rows, rejects), at, counts, once=once)
         for present in _joined(batch.present[stream] for batch in self.group if stream in batch.present):
             sweep(bulk, table, present, at, counts, doubted=self.doubted)
             if present.within is not None or present.span is not None:

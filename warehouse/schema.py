@@ -164,6 +164,18 @@ SYNC = (
     ),
     _table(
         "sync",
+        "lost_columns",
+        "Columns, and undeclared fields, that a vendor filled once and does not any more. What stood of them stands.",
+        """
+        tool text The tool.
+        stream text The raw table.
+        column_name text The column, or the vendor's name of a field in extra.
+        change text lost (not shown any more), or changed (no value fits the column any more).
+        since timestamp The run that noticed (UTC).
+    """,
+    ),
+    _table(
+        "sync",
         "version",
         "The form of these tables, which an older fullpicture cannot write. One row.",
         """

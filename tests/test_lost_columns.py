@@ -1,0 +1,154 @@
+"""What a vendor does not show any more, or in another form: what stands stays, is a gap, and moves again when it is back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.sandbox.jira_site import PRODUCT_AREA
+from connectors.sandbox.world import World
+from tests.night import Company, company
+
+RULE = "column_lost_or_changed"
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+def ours(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]:
+    new_database: Callable[[], str] = request.getfixturevalue("new_database")
+    with company(World(size="tiny"), tmp_path, new_database() if request.param == "postgresql" else None) as ours:
+        yield ours
+
+
+def gaps(ours: Company, status: str = "open") -> dict[str, dict[str, Any]]:
+    rows = ours.rows("unified.gaps")
+    return {row["entity_id"]: row for row in rows if (row["rule"], row["status"]) == (RULE, status)}
+
+
+def noted(ours: Company) -> set[tuple[str, str, str, str]]:
+    return {(row["tool"], row["stream"], row["column_name"], row["change"]) for row in ours.rows("sync.lost_columns")}
+
+
+def accounts(ours: Company) -> dict[str, dict[str, Any]]:
+    return {row["id"]: {**row, "extra": json.loads(row["extra"])} for row in ours.rows("salesforce.accounts")}
+
+
+def test_fields_that_salesforce_hides_keep_their_values_and_are_gaps_until_they_are_back(ours: Company) -> None:
+    ours.off = ("jira", "zendesk", "pendo")
+    org, world = ours.running.salesforce, ours.world
+    org.hidden = {"Account.NumberOfEmployees"}  # never shown, so never lost
+    first, second, *_ = world.accounts
+    for account in world.accounts:
+        world.change("account", account, Success_Plan__c="Grow")
+    world.tick(3600)
+    ours.night()
+    before = accounts(ours)
+    assert before[first]["website"]
+    assert gaps(ours) == {}
+
+    org.hidden |= {"Account.Website", "Account.Success_Plan__c"}
+    world.change("account", first, Name="Renamed", Website="https://moved.example", Success_Plan__c="Shrink")
+    new = world.create("account", Name="New", Website="https://new.example", OwnerId=world.accounts[first]["OwnerId"])["Id"]
+    world.tick(300)
+    report = ours.sync()["salesforce.accounts"]
+    assert (report.inserted, report.updated, report.unchanged) == (1, 1, 0)  # that something went moves no other record
+    ours.night()
+
+    after = accounts(ours)
+    assert after[first]["name"] == "Renamed"
+    assert after[new]["website"] is None
+    assert {id_: row["website"] for id_, row in after.items() if id_ != new} == {
+        id_: row["website"] for id_, row in before.items()
+    }
+    assert {row["extra"].get("Success_Plan__c") for id_, row in after.items() if id_ != new} == {"Grow"}
+    names = {"salesforce.accounts.website", "salesforce.accounts.Success_Plan__c"}
+    assert gaps(ours).keys() == names
+    assert {(gap["severity"], gap["owner"]) for gap in gaps(ours).values()} == {("critical", "operations")}
+    assert gaps(ours)["salesforce.accounts.website"]["title"] == "salesforce.accounts.website is not shown any more"
+
+    org.hidden = {"Account.NumberOfEmployees"}
+    ours.night()
+    again = accounts(ours)
+    assert {id_: row["website"] for id_, row in again.items()} == {id_: row["Website"] for id_, row in world.accounts.items()}
+    assert again[first]["extra"]["Success_Plan__c"] == "Shrink"
+    assert again[second]["extra"]["Success_Plan__c"] == "Grow"
+    assert noted(ours) == set()
+    assert gaps(ours) == {}
+    assert gaps(ours, "resolved").keys() == names
+
+
+def test_what_nobody_wants_any_more_is_no_loss(ours: Company) -> None:
+    ours.off = ("jira", "zendesk", "pendo")
+    ours.sync()
+    ours.running.salesforce.hidden = {"Account.Website"}
+    ours.sync()
+    assert noted(ours) == {("salesforce", "accounts", "website", "lost")}
+    ours.chosen = {"salesforce": {"without": ["accounts.website"]}}
+    ours.sync()
+    assert noted(ours) == set()
+    assert {row["website"] for row in ours.rows("salesforce.accounts")} == {None}
+
+
+def test_a_mapped_field_that_jira_does_not_list_any_more_keeps_its_values(ours: Company) -> None:
+    ours.off = ("salesforce", "zendesk", "pendo")
+    world = ours.world
+    ours.chosen = {"jira": {"fields": {"issues": {"product_area": "Product area"}}}}
+    ours.sync()
+    before = {row["id"]: row["product_area"] for row in ours.rows("jira.issues")}
+    assert any(before.values())
+    world.delete("field", PRODUCT_AREA)
+    for issue in list(world.alive("issue")):
+        world.change("issue", issue["id"], summary="Renamed")
+    world.tick(300)
+    ours.sync()
+    assert {row["summary"] for row in ours.rows("jira.issues") if row["_deleted_at"] is None} == {"Renamed"}
+    assert {row["id"]: row["product_area"] for row in ours.rows("jira.issues")} == before
+    assert noted(ours) == {("jira", "issues", "product_area", "lost")}
+
+
+def notes(ours: Company, header: str, *lines: str) -> None:
+    (ours.home / "notes.csv").write_text("\n".join((header, *lines)) + "\n")
+
+
+def stored(ours: Company) -> dict[str, tuple[int | None, str | None]]:
+    return {row["id"]: (row["amount"], row["owner"]) for row in ours.rows("files.notes")}
+
+
+@pytest.fixture
+def filed(ours: Company) -> Company:
+    """A company with twelve notes in a file."""
+    ours.off = ("salesforce", "jira", "zendesk", "pendo")
+    columns = {"id": "text", "amount": "integer", "owner": "text"}
+    ours.chosen = {"files": {"streams": {"notes": {"path": "notes.csv", "key": ["id"], "columns": columns}}}}
+    notes(ours, "id,amount,owner", *(f"n{each},{each},Ann" for each in range(12)))
+    ours.sync()
+    return ours
+
+
+def test_a_column_that_a_file_lacks_or_that_holds_something_else_keeps_its_values(filed: Company) -> None:
+    before = stored(filed)
+    assert before["n11"] == (11, "Ann")
+    notes(filed, "id,amount", *(f"n{each},much" for each in range(13)))
+    filed.night()
+    assert stored(filed) == {**before, "n12": (None, None)}
+    assert noted(filed) == {("files", "notes", "amount", "changed"), ("files", "notes", "owner", "lost")}
+    assert gaps(filed)["files.notes.amount"]["title"] == "files.notes.amount has changed: no value fits it any more"
+
+    notes(filed, "id,amount,owner", *(f"n{each},{each * 2},Bea" for each in range(12)))
+    filed.night()
+    assert stored(filed) == {f"n{each}": (each * 2, "Bea") for each in range(12)} | {"n12": (None, None)}
+    assert noted(filed) == set()
+    assert gaps(filed) == {}
+
+
+def test_some_values_that_do_not_fit_are_no_change_of_the_column(filed: Company) -> None:
+    notes(filed, "id,amount,owner", *(f"n{each},{'much' if each else 5},Ann" for each in range(12)))
+    filed.sync()
+    assert noted(filed) == set()
+    assert {id_: amount for id_, (amount, _) in stored(filed).items()} == {
+        f"n{each}": None if each else 5 for each in range(12)
+    }
+    assert len(filed.rows("sync.rejects")) == 11

@@ -1,0 +1,132 @@
+"""What a vendor gives no more, or in a form that fits no more: the values that stand stay, and since when is noted.
+
+Here belongs the only writer of `sync.lost_columns`. Not here: how a connector learns what is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from warehouse.engine import Bulk
+from warehouse.merge import moment, quoted
+from warehouse.rejects import RejectLike
+from warehouse.schema import ARROW, RawTable
+
+# Values that do not fit, while none does, from which on the column counts as changed: fewer may be somebody's mistakes.
+SURE = 10
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+@dataclass
+class Losses:
+    """What one run learned of one table. `told`: what the vendor does not show, None if nobody said."""
+
+    told: frozenset[str] | None = None
+    changed: set[str] = field(default_factory=set)
+    filled: set[str] = field(default_factory=set)  # columns with a value that fits
+    _standing: dict[str, bool] = field(default_factory=dict)
+
+    def keep(self, bulk: Bulk, table: RawTable, rows: pa.Table, rejects: Iterable[RejectLike]) -> pa.Table:
+        """Arrived rows, with what stands in the place of what is lost."""
+        unfit = _unfit(table, rows, rejects)
+        self.changed |= unfit.keys()
+        self.filled |= {column.name for column in table.columns if rows[column.name].null_count < len(rows)}
+        lost = self._with_values(bulk, table)
+        return _kept(bulk, table, rows, lost, unfit) if lost or unfit else rows
+
+    def _with_values(self, bulk: Bulk, table: RawTable) -> set[str]:
+        """Of what is not shown that of which the table holds a value: the rest was never there. Looked up once a run."""
+        new = sorted((self.told or frozenset()) - self._standing.keys())
+        if new:
+            columns = {column.name for column in table.columns}
+            held = (f"{quoted(name)} is not null" if name in columns else f"extra like '%\"{_like(name)}\":%'" for name in new)
+            tests = ", ".join(f"coalesce(max(case when {test} then 1 else 0 end), 0)" for test in held)
+            (found,) = bulk.fetch(f"select {tests} from {table.full_name}")
+            self._standing |= {name: bool(there) for name, there in zip(new, found, strict=True)}
+        return {name for name in self.told or () if self._standing[name]}
+
+    def note(self, bulk: Bulk, table: RawTable) -> None:
+        """Writes down what is lost since this run, and takes out what is there again."""
+        if self.told is None and not (self.changed or self.filled):
+            return
+        now = {**dict.fromkeys(self.changed - self.filled, "changed"), **dict.fromkeys(self._with_values(bulk, table), "lost")}
+        place = [table.schema, table.name]
+        known = dict(bulk.fetch("select column_name, change from sync.lost_columns where tool = $1 and stream = $2", place))
+        for name, change in known.items():
+            back = name in self.filled if change == "changed" else self.told is not None and name not in self.told
+            if back or now.get(name, change) != change:
+                bulk.execute(
+                    "delete from sync.lost_columns where tool = $1 and stream = $2 and column_name = $3", [*place, name]
+                )
+        for name, change in now.items():
+            if known.get(name) != change:
+                bulk.execute(
+                    "insert into sync.lost_columns (tool, stream, column_name, change, since) "
+                    f"values ($1, $2, $3, $4, {moment(datetime.now(UTC))})",
+                    [*place, name, change],
+                )
+
+
+def _unfit(table: RawTable, rows: pa.Table, rejects: Iterable[RejectLike]) -> dict[str, set[str]]:
+    """By column of which many values did not fit, and none did: the records that these were of."""
+    records: dict[str, set[str]] = {}
+    for reject in rejects:
+        if reject.stream == table.name and reject.column and reject.record_id:
+            records.setdefault(reject.column, set()).add(reject.record_id)
+    return {name: ids for name, ids in records.items() if len(ids) >= SURE and rows[name].null_count == len(rows)}
+
+
+def _kept(bulk: Bulk, table: RawTable, rows: pa.Table, lost: Collection[str], unfit: Mapping[str, Collection[str]]) -> pa.Table:
+    columns = [column for column in table.columns if column.name in lost or column.name in unfit]
+    fields = sorted(set(lost) - {column.name for column in columns})
+    wanted = [*(column.name for column in columns), "extra"]
+    keys = list(zip(*(rows[name].to_pylist() for name in table.key), strict=True))
+    before = _before(bulk, table, rows, wanted)
+    for place, column in enumerate(columns):
+        ids = unfit.get(column.name)
+        values = [
+            before[key][place] if key in before and (column.name in lost or "/".join(map(str, key)) in (ids or ())) else None
+            for key in keys
+        ]
+        if column.type == "decimal":  # one of the drivers gives them as texts
+            values = [None if value is None else Decimal(value) for value in values]
+        rows = rows.set_column(rows.column_names.index(column.name), column.name, pa.array(values, ARROW[column.type]))
+    if fields:
+        extra = [
+            _with(arrived, before[key][-1], fields) if key in before else arrived
+            for key, arrived in zip(keys, rows["extra"].to_pylist(), strict=True)
+        ]
+        rows = rows.set_column(rows.column_names.index("extra"), "extra", pa.array(extra, pa.string()))
+    return rows
+
+
+def _before(bulk: Bulk, table: RawTable, rows: pa.Table, names: Sequence[str]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """What stands of the arrived rows, by key."""
+    bulk.stage("_arrived", rows.select(list(table.key)))
+    same = " and ".join(f"a.{quoted(name)} = t.{quoted(name)}" for name in table.key)
+    found = bulk.fetch(
+        f"select {', '.join(f't.{quoted(name)}' for name in (*table.key, *names))} from {table.full_name} as t "
+        f"where exists (select 1 from _arrived as a where {same})"
+    )
+    return {tuple(row[: len(table.key)]): tuple(row[len(table.key) :]) for row in found}
+
+
+def _with(arrived: str | None, before: str | None, names: Sequence[str]) -> str | None:
+    """The undeclared fields that arrived, and of those that stand these."""
+    known = _fields(before) if before else {}
+    lost = {name: known[name] for name in names if name in known}
+    return _encode({**lost, **(_fields(arrived) if arrived else {})}).decode() if lost else arrived
+
+
+def _like(name: str) -> str:
+    """A name as a part of a pattern; one of Salesforce's holds letters, digits and `_` alone."""
+    return "".join(sign for sign in name if sign.isalnum() or sign == "_")
