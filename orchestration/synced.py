@@ -180,7 +180,7 @@ def _attempt(context: dg.AssetExecutionContext, tools: Tools, tool: str, read: R
         report = load.LoadReport(tables={stream.name: TableReport() for stream in read.streams})
         return _Ran(report, requests, str(missing))
     except Exception as error:
-        transient = not isinstance(error, SettingsError | WarehouseError) and getattr(error, "transient", True)
+        transient = getattr(error, "transient", not isinstance(error, SettingsError))
         again = transient and not last
         # Where the warehouse cannot be had nothing can be recorded, and another run of the tool records itself.
         if not again and (connector or not isinstance(error, WarehouseError)):

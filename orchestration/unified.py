@@ -90,10 +90,11 @@ class Refresh(dg.ConfigurableResource[Any]):
         if self._warehouse is None:
             try:
                 self._warehouse = self._take()
-            except (SettingsError, WarehouseError) as error:
+            except Exception as error:
+                self._stack.close()  # or the next step would wait for the lock that this one holds
                 self._warehouse = error
         if isinstance(self._warehouse, Exception):
-            raise dg.Failure(str(self._warehouse), allow_retries=False)
+            raise faults.failure(self._warehouse) from faults.cause(self._warehouse)
         return self._warehouse
 
     @contextmanager

@@ -14,6 +14,7 @@ import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
@@ -37,7 +38,12 @@ MEMORY_LIMIT = "4GB"  # DuckDB's own default is 80 % of the machine, which the t
 
 
 class WarehouseError(Exception):
-    """What keeps the warehouse from being used, in one line that says what to do. Never holds a password."""
+    """What keeps the warehouse from being used, in one line that says what to do; never holds a password. `transient`: trying
+    again can help."""
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class Bulk(Protocol):
@@ -87,13 +93,13 @@ class Warehouse:
     @contextmanager
     def begin(self, purpose: str) -> Iterator[sa.Connection]:
         """One transaction, under the write lock: committed at the end, rolled back on any exception."""
-        with self.hold(purpose), self._taken() as connection, connection.begin():
+        with self._in_words(), self.hold(purpose), self._taken() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def loading(self, purpose: str) -> Iterator[Bulk]:
         """One transaction for bulk rows, under the write lock: committed at the end, rolled back on any exception."""
-        with self.hold(purpose):
+        with self._in_words(), self.hold(purpose):
             if self.dialect == "duckdb":
                 with self._taken() as connection, connection.begin():
                     driver(connection).execute(_FRUGAL)
@@ -114,7 +120,7 @@ class Warehouse:
             with self.begin(purpose) as connection:
                 yield _DuckDBBulk(driver(connection))
         else:
-            with self._adbc() as connection:
+            with self._in_words(), self._adbc() as connection:
                 with connection.cursor() as cursor:
                     cursor.execute("set transaction isolation level repeatable read read only")
                 yield _PostgresBulk(connection)
@@ -180,6 +186,20 @@ class Warehouse:
             yield
 
     @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Tells what befell the database, and is no fault of a statement, in one line that says what to do."""
+        try:
+            yield
+        except _BEFALLEN as error:
+            said = _first_line(self.url, error)
+            trouble = next((each for each in _TROUBLES if each.sign.search(said)), None)
+            if trouble is None:
+                raise
+            raise WarehouseError(
+                f"The warehouse {shown(self.url)} {trouble.what}: {said}. {trouble.advice}", transient=trouble.transient
+            ) from None
+
+    @contextmanager
     def _taken(self) -> Iterator[sa.Connection]:
         """The connection that keeps DuckDB's file open, if there is one that nobody uses; else a new one."""
         connection, self._idle = self._idle, None
@@ -202,7 +222,7 @@ class Warehouse:
             except Exception as error:
                 holder = _foreign_holder(str(error))
                 if holder is None:
-                    raise WarehouseError(_cannot_open(self.url, error)) from None
+                    raise _cannot_open(self.url, error) from None
                 if time.monotonic() > deadline:
                     raise WarehouseError(_held_by(holder, self.wait_seconds)) from None
                 time.sleep(0.2)
@@ -219,14 +239,20 @@ class Warehouse:
         try:
             connection = self._first_adbc.adbc_clone()
         except adbc_driver_manager.Error as error:
-            raise WarehouseError(_cannot_open(self.url, error)) from None
+            raise _cannot_open(self.url, error) from None
         try:
             with connection.cursor() as cursor:
                 cursor.execute("set timezone = 'UTC'")
                 cursor.execute("set work_mem = '128MB'")  # for joins of a group of rows with their table
+                cursor.execute(f"set lock_timeout = {self._lock_timeout}")
             yield connection
         finally:
             connection.close()  # without a commit this rolls back
+
+    @property
+    def _lock_timeout(self) -> int:
+        """Milliseconds that a statement waits for somebody else's transaction."""
+        return max(1, round(self.wait_seconds * 1000))
 
     @cached_property
     def _first_adbc(self) -> Any:
@@ -245,7 +271,10 @@ class Warehouse:
             return sa.create_engine(
                 self.url.set(drivername="postgresql+psycopg"),
                 poolclass=NullPool,
-                connect_args={"options": "-c timezone=UTC", "connect_timeout": 10},
+                connect_args={
+                    "options": f"-c timezone=UTC -c lock_timeout={self._lock_timeout}",
+                    "connect_timeout": 10,
+                },
             )
         if self.url.database and self.url.database != ":memory:":
             _make(Path(self.url.database).parent)
@@ -364,7 +393,6 @@ def _file_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[None]:
     lock = FileLock(path, timeout=wait_seconds)
     try:
         lock.acquire()
-        note.write_text(json.dumps({"process": os.getpid(), "purpose": purpose}))
     except Timeout:
         raise WarehouseError(_held_by(_noted(note), wait_seconds)) from None
     except OSError as error:
@@ -372,6 +400,8 @@ def _file_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[None]:
             f"{path.parent} cannot be written: {error.strerror}. Make room or give the right to, or set FULLPICTURE_HOME."
         ) from None
     try:
+        with suppress(OSError):  # the disk may be full: then nobody learns who holds it
+            note.write_text(json.dumps({"process": os.getpid(), "purpose": purpose}))
         yield
     finally:
         lock.release()
@@ -431,13 +461,85 @@ def shown(url: URL) -> str:
     return url.set(query={}).render_as_string(hide_password=True)
 
 
-def _cannot_open(url: URL, error: Exception) -> str:
+@dataclass(frozen=True)
+class _Trouble:
+    """What can befall any database at any moment: how the drivers tell it, and what helps."""
+
+    sign: re.Pattern[str]
+    what: str
+    advice: str
+    transient: bool = False
+
+
+# Not what drivers raise for a statement or a value, which they quote.
+_BEFALLEN = (
+    sa.exc.OperationalError,
+    sa.exc.InternalError,
+    sa.exc.InterfaceError,
+    duckdb.OperationalError,
+    duckdb.InternalError,
+    duckdb.FatalException,
+    adbc_driver_manager.OperationalError,
+    adbc_driver_manager.InternalError,
+)
+_TROUBLES = (
+    _Trouble(
+        re.compile(
+            "No space left|File too large|Disk quota|could not extend file|failed to offload|max_temp_directory_size", re.I
+        ),
+        "has no room left",
+        "Make room, and run this again: what had been committed stands.",
+    ),
+    _Trouble(
+        re.compile("Out of Memory|out of memory|out of shared memory"),
+        "needs more memory",
+        "End what else runs beside it, and run this again: what had been committed stands.",
+    ),
+    _Trouble(
+        re.compile(
+            "connection.*(closed|reset|refused|lost|terminat|abort)|(closed|terminating|no|lost).*connection|EOF detected|"
+            "database system is (shutting down|starting up|in recovery|not yet)|Broken pipe|receive data",
+            re.I,
+        ),
+        "has ended the connection",
+        "Look whether the database runs, and run this again: what had been committed stands.",
+        transient=True,
+    ),
+    _Trouble(
+        re.compile("lock timeout"),
+        "is held by another program's transaction",
+        "End that program, or the session that pg_stat_activity shows as idle in transaction, and run this again.",
+        transient=True,
+    ),
+    _Trouble(
+        re.compile("read-only|Permission denied|Operation not permitted", re.I),
+        "cannot be written",
+        "Give this user the right to write it, or name another place (FULLPICTURE_HOME, WAREHOUSE_URL).",
+    ),
+    _Trouble(
+        re.compile(
+            "not a valid DuckDB|corrupt|checksum|Serialization|invalid page|could not read block|has been invalidated", re.I
+        ),
+        "is damaged",
+        "End every process that uses it and try once more; if it stays so, move it away and bring back the last backup with "
+        "fullpicture restore.",
+    ),
+)
+
+
+def _first_line(url: URL, error: Exception) -> str:
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     if url.password:
         first = first.replace(str(url.password), "***")
-    first = re.sub(r"^\(\S+\)\s*", "", first)  # SQLAlchemy puts the driver's class in front
-    advice = "Check WAREHOUSE_URL and that the database runs."
-    return f"The warehouse {shown(url)} cannot be opened: {first.rstrip('.')}. {advice}"
+    return re.sub(r"^\(\S+\)\s*", "", first).rstrip(".")  # SQLAlchemy puts the driver's class in front
+
+
+def _cannot_open(url: URL, error: Exception) -> WarehouseError:
+    said = _first_line(url, error)
+    trouble = next((each for each in _TROUBLES if each.sign.search(said)), None)
+    advice = trouble.advice if trouble and not trouble.transient else "Check WAREHOUSE_URL and that the database runs."
+    transient = trouble is not None and trouble.transient
+    return WarehouseError(f"The warehouse {shown(url)} cannot be opened: {said}. {advice}", transient=transient)
 
 
 def _make(folder: Path) -> None:
