@@ -55,6 +55,9 @@ class Bulk(Protocol):
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Runs a statement and returns how many rows it touched."""
 
+    def look_up(self, sql: str) -> None:
+        """Runs a statement that finds single rows of a large table by the index of its key."""
+
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
 
@@ -325,6 +328,9 @@ class _DuckDBBulk:
         rows = self._connection.execute(sql, list(parameters) or None).fetchall()
         return int(rows[0][0]) if rows and isinstance(rows[0][0], int) else 0
 
+    def look_up(self, sql: str) -> None:
+        self._connection.execute(sql)
+
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, list(parameters) or None).fetchall()
 
@@ -359,6 +365,14 @@ class _PostgresBulk:
         with self._connection.cursor() as cursor:
             cursor.execute(sql, tuple(parameters) or None)
             return max(int(cursor.rowcount), 0)
+
+    def look_up(self, sql: str) -> None:
+        with self._connection.cursor() as cursor:
+            # PostgreSQL would rather read the whole of a table that it has not analyzed lately.
+            for setting in ("set local enable_hashjoin = off", "set local enable_mergejoin = off", sql):
+                cursor.execute(setting)
+            for setting in ("enable_hashjoin", "enable_mergejoin"):
+                cursor.execute(f"set local {setting} to default")
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:

@@ -204,7 +204,8 @@ class _Run:
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
         self.report = LoadReport(tables={stream: TableReport() for stream in self.tables})
-        self.brought: dict[str, list[pa.Array] | None] = {}  # by table that was empty: the keys of its rows since
+        # By table that was empty when the run began: the keys of what it brought, group by group, with the least and the last.
+        self.brought: dict[str, list[tuple[pa.Array, Any, Any]] | None] = {}
         self.losses = {stream: Losses() for stream in self.tables}
         self.forget_proofs()
         self._begin_group()
@@ -242,7 +243,7 @@ class _Run:
             self.progress(self.arrived)
 
     def _add(self, batch: BatchLike) -> None:
-        if any(_clash(batch, earlier) for earlier in self.group):
+        if batch.present and any(_clash(batch, earlier) for earlier in self.group):
             self.commit("running")
         self.group.append(batch)
         self.report.covered_until = batch.covered_until or self.report.covered_until
@@ -303,9 +304,13 @@ class _Run:
         brought = self.brought[table.name]
         if brought is None:
             return False
-        first = not any(pc.any(pc.is_in(keys, value_set=known)).as_py() for known in brought)
-        brought.append(keys.combine_chunks())
-        return first
+        span = pc.min_max(keys).as_py()
+        for known, first, last in brought:  # mostly they come in order, and then need not be compared one by one
+            if first <= span["max"] and span["min"] <= last and pc.any(pc.is_in(keys, value_set=known)).as_py():
+                brought.append((keys.combine_chunks(), span["min"], span["max"]))
+                return False
+        brought.append((keys.combine_chunks(), span["min"], span["max"]))
+        return True
 
     def _prove(self, bulk: Bulk) -> None:
         """Ids prove most: they name what is missing. Parts prove only what was read anew."""

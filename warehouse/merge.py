@@ -98,7 +98,8 @@ def merge(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: Tab
     incoming, fate = "_incoming", "_fate"
     bulk.stage(incoming, rows.append_column("_position", pa.array(range(rows.num_rows), pa.int64())))
     bulk.execute(f"drop table if exists {fate}")
-    bulk.execute(f"create temporary table {fate} as {_compared(table, bulk.place, once=once)}")
+    compare = bulk.look_up if once and table.index else bulk.execute
+    compare(f"create temporary table {fate} as {_compared(table, bulk.place, once=once)}")
     kinds = dict(bulk.fetch(f"select _kind, count(*) from {fate} group by _kind"))
     if kinds.get("update"):
         bulk.remove(table.full_name, f"select _stands from {fate} where _kind = 'update'")

@@ -66,6 +66,8 @@ def prepare(warehouse: Warehouse, raw: Sequence[RawTable]) -> None:
         for table in tables:
             if table.full_name in found:
                 _grow(connection, table, found[table.full_name])
+        if connection.dialect.name == "postgresql":
+            _index(connection, tables)
 
 
 def standing(rows: Iterable[Any]) -> dict[str, dict[str, Type]]:
@@ -95,6 +97,15 @@ def _make(connection: sa.Connection, tables: Sequence[Table], missing: Sequence[
     if any(table.full_name == "sync.version" for table in missing):
         statements.append(f"insert into sync.version (version) values ({VERSION})")
     connection.execute(verbatim("; ".join(statements)))  # at once: one by one they would be most of a first start
+
+
+def _index(connection: sa.Connection, tables: Sequence[Table]) -> None:
+    """DuckDB has none: it reads the few columns of a key faster than it would keep them in order."""
+    indexes = connection.execute(sa.text("select schemaname || '.' || indexname from pg_indexes")).scalars().all()
+    wanted = [table for table in tables if table.index and f"{table.full_name}_by_key" not in indexes]
+    if wanted:
+        made = (f'create index "{table.name}_by_key" on {table.full_name} using {table.index}' for table in wanted)
+        connection.execute(verbatim("; ".join(made)))
 
 
 def _grow(connection: sa.Connection, table: Table, found: Mapping[str, str]) -> None:

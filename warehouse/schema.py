@@ -60,10 +60,20 @@ class Table:
     name: str
     description: str
     columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:
         return f"{self.schema}.{self.name}"
+
+    @property
+    def index(self) -> str:
+        """By which PostgreSQL finds rows by their key, as it wants it written; empty where it would have none. A tree would
+        refuse a text of some kilobytes, and what it has for those takes one column."""
+        types = [column.type for column in self.columns if column.name in self.key]
+        if set(types) == {"integer"}:
+            return "btree (" + ", ".join(f'"{name}"' for name in self.key) + ")"
+        return f'hash ("{self.key[0]}")' if len(types) == 1 else ""
 
 
 @dataclass(frozen=True)
@@ -421,7 +431,7 @@ DECLARED = SYNC + LEDGERS + DECISIONS + SETTINGS
 
 def raw_tables(raw: Iterable[RawTable]) -> list[Table]:
     """The raw tables with the columns that every one of them has beside its own."""
-    return [Table(table.schema, table.name, table.description, table.columns + RAW_COLUMNS) for table in raw]
+    return [Table(table.schema, table.name, table.description, table.columns + RAW_COLUMNS, table.key) for table in raw]
 
 
 def create(connection: sa.Connection, schema: str, name: str, columns: Iterable[Column]) -> None:

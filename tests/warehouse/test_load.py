@@ -252,6 +252,16 @@ def test_a_key_of_two_columns_is_one_key(warehouse: Warehouse) -> None:
     ]
 
 
+def test_a_key_may_be_a_text_of_any_length(warehouse: Warehouse) -> None:
+    columns = (Column("id", "text", "."), Column("v", "text", "."))
+    texts = RawTable("zendesk", "texts", "", columns)
+    prepare(warehouse, [texts])
+    ids = [f"{number}/{random.Random(number).randbytes(10_000).hex()}" for number in range(3)]
+    for night, value in enumerate("ab", 1):
+        loaded(warehouse, batch([{"id": id_, "v": value} for id_ in ids], table=texts, night=night), table=texts)
+    assert sorted(rows_of(warehouse, "select id, v from zendesk.texts")) == [(id_, "b") for id_ in ids]
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_any_sequence_of_nights_ends_as_a_dictionary_would(
     things: Warehouse, seed: int, monkeypatch: pytest.MonkeyPatch

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +42,23 @@ def test_a_column_declared_later_is_added_and_recorded(warehouse: Warehouse) -> 
         assert rows_of(warehouse, f"select comment from {catalog} where column_name = 'size'") == [("How big.",)]
     else:
         assert rows_of(warehouse, "select col_description('zendesk.things'::regclass, 10)") == [("How big.",)]
+
+
+def test_on_postgresql_rows_are_found_by_their_key(tmp_path: Path, new_database: Callable[[], str]) -> None:
+    warehouse = Warehouse(new_database(), tmp_path)
+    texts = RawTable("zendesk", "texts", "", (Column("id", "text", "."),))
+    several = RawTable("zendesk", "several", "", (Column("a", "text", "."), Column("b", "integer", ".")), key=("a", "b"))
+
+    def indexes() -> list[tuple[str, str]]:
+        prepare(warehouse, [THINGS, texts, several])
+        found = rows_of(warehouse, "select indexname, indexdef from pg_indexes where schemaname = 'zendesk' order by 1")
+        return [(name, definition.partition(" USING ")[2]) for name, definition in found]
+
+    expected = [("texts_by_key", "hash (id)"), ("things_by_key", "btree (id)")]
+    assert indexes() == expected
+    with warehouse.begin("somebody drops one") as connection:
+        connection.execute(sa.text("drop index zendesk.things_by_key"))
+    assert indexes() == expected
 
 
 @pytest.mark.parametrize(
