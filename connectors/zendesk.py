@@ -74,7 +74,7 @@ class Zendesk(History, Lists):
             "articles": partial(self.articles, read, known=cursor is not None),
         }
         for batch in ways.get(read.name, partial(self.listed, read))():
-            yield replace(batch, lost=dict(self.hidden))
+            yield replace(batch, lost={stream.name: self.hidden.get(stream.name, frozenset()) for stream in read.streams})
 
     def again(self, read: Read, cursor: Cursor | None, missing: Mapping[str, pa.Table]) -> Iterator[Batch]:
         """A first read of an export is not repeated: what it may lack changed while it went on. Of ratings nobody knows

@@ -198,7 +198,6 @@ def test_a_file_that_this_user_may_not_write_is_told_in_one_line(tmp_path: Path)
     assert "Permission denied. Give this user the right to write it" in line, done.stderr
 
 
-@pytest.mark.soak
 def test_two_syncs_that_start_at_once_end_as_one(tmp_path: Path) -> None:
     with company(World(size="tiny"), tmp_path, processes=True) as ours:
         ours.off = ("salesforce", "pendo", "zendesk")

@@ -109,6 +109,27 @@ def test_a_mapped_field_that_jira_does_not_list_any_more_keeps_its_values(ours: 
     assert noted(ours) == {("jira", "issues", "product_area", "lost")}
 
 
+def test_a_mapped_field_that_zendesk_does_not_list_any_more_keeps_its_values_until_it_is_unmapped(ours: Company) -> None:
+    ours.off = ("salesforce", "jira", "pendo")
+    ours.chosen = {"zendesk": {"fields": {"tickets": {"feature": "Product area"}}}}
+    ours.sync()
+    before = {row["id"]: row["feature"] for row in ours.rows("zendesk.tickets")}
+    assert any(before.values())
+    (field,) = [each for each in ours.world.alive("ticket_field") if each["title"] == "Product area"]
+    ours.world.delete("ticket_field", field["id"])
+    for ticket in list(ours.world.alive("ticket")):
+        ours.world.change("ticket", ticket["id"], subject="Renamed")
+    ours.world.tick(300)
+    ours.sync()
+    assert "Renamed" in {row["subject"] for row in ours.rows("zendesk.tickets")}
+    assert {row["id"]: row["feature"] for row in ours.rows("zendesk.tickets")} == before
+    assert noted(ours) == {("zendesk", "tickets", "feature", "lost")}
+
+    ours.chosen = {"zendesk": {"fields": {}}}
+    ours.sync()
+    assert noted(ours) == set()
+
+
 def notes(ours: Company, header: str, *lines: str) -> None:
     (ours.home / "notes.csv").write_text("\n".join((header, *lines)) + "\n")
 

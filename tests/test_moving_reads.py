@@ -29,7 +29,7 @@ _BY_CHANGE = {"zendesk.tags"}  # whose rows also go when something else changes
 
 
 def test_what_happens_between_two_requests_is_neither_lost_nor_taken_for_more_than_it_is(tmp_path: Path) -> None:
-    live_through(1, World(size="tiny", seed=5), tmp_path, None)
+    live_through(2, World(size="tiny", seed=5), tmp_path, None)
 
 
 @pytest.mark.soak

@@ -50,7 +50,6 @@ def test_the_demo_leaves_the_users_own_warehouse_alone(tmp_path: Path, monkeypat
     assert "FULLPICTURE_HOME=data/demo WAREHOUSE_URL= " in result.stdout  # or the next command would ask the real one
 
 
-@pytest.mark.soak
 def test_the_demo_writes_to_a_warehouse_that_is_named_for_it(tmp_path: Path) -> None:
     url = f"duckdb:///{tmp_path / 'given.duckdb'}"
     result = run("demo", "--warehouse", url)
