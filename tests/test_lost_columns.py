@@ -165,6 +165,16 @@ def test_a_column_that_a_file_lacks_or_that_holds_something_else_keeps_its_value
     assert gaps(filed) == {}
 
 
+def test_a_changed_column_that_nobody_wants_any_more_is_no_gap(filed: Company) -> None:
+    notes(filed, "id,amount,owner", *(f"n{each},much,Ann" for each in range(12)))
+    filed.sync()
+    assert noted(filed) == {("files", "notes", "amount", "changed")}
+    filed.chosen = {"files": {**filed.chosen["files"], "without": ["notes.amount"]}}
+    filed.sync()
+    assert noted(filed) == set()
+    assert filed.rows("sync.rejects") == []
+
+
 def test_some_values_that_do_not_fit_are_no_change_of_the_column(filed: Company) -> None:
     notes(filed, "id,amount,owner", *(f"n{each},{'much' if each else 5},Ann" for each in range(12)))
     filed.sync()

@@ -61,8 +61,13 @@ class Losses:
         now = {**dict.fromkeys(self.changed - self.filled, "changed"), **dict.fromkeys(self._with_values(bulk, table), "lost")}
         place = [table.schema, table.name]
         known = dict(bulk.fetch("select column_name, change from sync.lost_columns where tool = $1 and stream = $2", place))
+        misfits = "select distinct column_name from sync.rejects where tool = $1 and stream = $2"
+        unfit = {name for (name,) in bulk.fetch(misfits, place)} if "changed" in known.values() else set()
         for name, change in known.items():
-            back = name in self.filled if change == "changed" else self.told is not None and name not in self.told
+            if change == "changed":
+                back = name in self.filled or name not in unfit
+            else:
+                back = self.told is not None and name not in self.told
             if back or now.get(name, change) != change:
                 bulk.execute(
                     "delete from sync.lost_columns where tool = $1 and stream = $2 and column_name = $3", [*place, name]
