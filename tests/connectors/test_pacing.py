@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -195,8 +195,8 @@ def test_what_is_used_is_known_to_every_connector_of_the_process(vendor: Vendor,
 
 def asked_elsewhere(vendor: Vendor, folder: Path, *, processes: int = 1, times: int = 20) -> int:
     """How many requests of other processes were let through, of so many from each."""
-    with get_context("spawn").Pool(processes) as pool:
-        return sum(pool.starmap(_asked, [(vendor.url, folder, times)] * processes))
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        return sum(pool.map(_asked, *([each] * processes for each in (vendor.url, folder, times))))
 
 
 def _asked(url: str, folder: Path, times: int) -> int:
