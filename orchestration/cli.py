@@ -94,7 +94,7 @@ def gaps(
         return
     wanted = {"rule": rule, "severity": severity, "owner": owner}
     given = {name: value for name, value in wanted.items() if value is not None}
-    answer = query.ask(settings.load(), open_gaps(list(given)), given)
+    answer = query.ask(settings.load(), open_gaps(list(given)), given, ours=True)
     if as_json:
         answer.write_json(sys.stdout)
         return
@@ -196,9 +196,9 @@ def demo(
         finish([run_refresh(verbose=verbose)])
         for title, question in invented.PICTURE.items():
             out.print()
-            show(query.ask(settings.load(), question), title)
+            show(query.ask(settings.load(), question, ours=True), title)
         out.print()
-        draw_gaps(query.ask(settings.load(), f"{open_gaps()} limit {GRAVEST}"), "The gravest")
+        draw_gaps(query.ask(settings.load(), f"{open_gaps()} limit {GRAVEST}", ours=True), "The gravest")
     out.print()
     out.print(what_next, highlight=False, soft_wrap=True)
 

@@ -147,6 +147,7 @@ def list_rejects(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--js
         settings.load(),
         "select tool || '.' || stream as table_name, record_id, column_name, reason, rejected_at from sync.rejects"
         " order by 1, 2, 3",
+        ours=True,
     )
     if as_json:
         answer.write_json(sys.stdout)

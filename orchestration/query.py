@@ -30,10 +30,15 @@ LOCKED: Mapping[str, Any] = {"enable_external_access": False, "memory_limit": "2
 # and SQL that is handed over as text. Of PostgreSQL's own machinery only what tells of types, sizes and definitions stays.
 HARMLESS = re.compile(r"pg_(typeof|size_pretty|get_\w+|\w+_size)")
 BARRED = re.compile(
-    r"pg_\w+|set_config|setval|nextval|lo_\w+|loread|lowrite|dblink\w*|postgres_fdw\w*|\w+_to_xml\w*|ts_stat|ts_rewrite"
+    r"pg_\w+|set_config|setval|nextval|lo_\w+|loread|lowrite|dblink\w*|postgres_fdw\w*|\w+_to_xml\w*|ts_stat|ts_rewrite|"
+    r"crosstab\w*|connectby|xpath_table"
 )
 NO_TABLES = "There are no tables yet: run fullpicture sync and fullpicture refresh first."
 TOO_LONG = "There is no answer within {} s: ask for less, or narrow it down."
+NO_ROLE = (
+    "The role {0}, which reads and does nothing else, is missing, or not this user's to take: after fullpicture refresh the "
+    "asset publish/copy says how an administrator makes it. Or name another under publish.role."
+)
 MAY_SET_ROLE = "select 1 from pg_roles where rolname = %(role)s and pg_has_role(oid, 'set')"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet run a cell
 
@@ -58,13 +63,15 @@ class Answer:
         file.write("\n")
 
 
-def ask(settings: Settings, sql: str, parameters: Mapping[str, Any] | None = None) -> Answer:
-    """Runs one SELECT. `parameters` are named `$name` in it."""
+def ask(settings: Settings, sql: str, parameters: Mapping[str, Any] | None = None, *, ours: bool = False) -> Answer:
+    """Runs one SELECT. `parameters` are named `$name` in it. `ours`: it is fullpicture's own, which on PostgreSQL needs no
+    role and may look into the machinery."""
     warehouse = settings.warehouse()
     statement = one_select(sql, "duckdb" if warehouse.dialect == "duckdb" else "postgres")
     if warehouse.dialect == "duckdb":
         return _ask_copy(settings.published / copy.FILE, statement, parameters or {})
-    return _ask_postgres(warehouse.url, settings.config.publish.role, statement, parameters or {})
+    role = "" if ours else settings.config.publish.role
+    return _ask_postgres(warehouse.url, role, statement, parameters or {})
 
 
 def one_select(sql: str, dialect: str) -> str:
@@ -127,9 +134,12 @@ def _ask_postgres(url: sa.URL, role: str, statement: str, parameters: Mapping[st
             connection.read_only = True
             if connection.execute("select to_regclass('unified.customers')").fetchone() == (None,):
                 raise QueryError(NO_TABLES)
-            if connection.execute(MAY_SET_ROLE, {"role": role}).fetchone():
+            if role:
+                if not connection.execute(MAY_SET_ROLE, {"role": role}).fetchone():
+                    raise QueryError(NO_ROLE.format(role))
                 connection.execute(psycopg.sql.SQL("set role {}").format(psycopg.sql.Identifier(role)))
-            cursor = connection.execute(statement.encode(), parameters or None)
+            # Prepared, it is one statement for PostgreSQL as well, whatever our parser takes it for.
+            cursor = connection.execute(statement.encode(), parameters or None, prepare=True)
             return Answer([column.name for column in cursor.description or []], cursor.fetchall())
     except psycopg.errors.QueryCanceled:
         raise QueryError(TOO_LONG.format(SECONDS)) from None

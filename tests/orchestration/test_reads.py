@@ -128,23 +128,7 @@ def test_the_jobs_run_on_postgresql(tmp_path: Path, new_database: Callable[[], s
         assert ask("select count(*) > 0 from unified.customers") == [(True,)]
         standing = "select count(*) as gaps from unified.gaps where status = 'open' and suppressed_by is null"
         assert json.loads(run("sql", "--json", standing).stdout) == [{"gaps": len(listed())}]
-        assert "pg_advisory_lock is not allowed here" in run("sql", "select pg_advisory_lock(1)", exit_code=1).stderr
-
-
-def test_a_query_that_takes_too_long_is_stopped_on_postgresql(
-    tmp_path: Path, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from orchestration import query
-
-    monkeypatch.setattr(query, "SECONDS", 1)
-    warehouse = Warehouse(new_database(), tmp_path)
-    with warehouse.begin("a test") as connection:
-        connection.execute(sa.text("create schema unified"))
-        connection.execute(sa.text("create table unified.customers (x integer)"))
-    monkeypatch.setenv("WAREHOUSE_URL", warehouse.url.render_as_string(hide_password=False))
-    monkeypatch.setenv("FULLPICTURE_HOME", str(tmp_path))
-    with pytest.raises(query.QueryError, match="There is no answer within 1 s: ask for less"):
-        query.ask(settings.load(), "select count(*) from generate_series(1, 1000000) a, generate_series(1, 1000000) b")
+        assert "0 put aside" in run("rejects").stdout
 
 
 def test_check_finds_that_a_warehouse_cannot_be_written(
