@@ -50,8 +50,6 @@ def erase(
     for table, rows in standing.items():
         out.print(f"{table}: {rows:,} rows held it", highlight=False)
     outcome = run_refresh()
-    with warehouse.begin("drop what is not shown any more") as connection:
-        privacy.drop_old_versions(connection)
     for path in sorted(current.backups.glob("*")):
         out.print(f"Still holds what it was made from, until you remove it: {path}", highlight=False, soft_wrap=True)
     finish([outcome])

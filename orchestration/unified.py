@@ -43,7 +43,6 @@ class Refresh(dg.ConfigurableResource[Any]):
     _settings: Settings | None = PrivateAttr(default=None)
     _warehouse: Warehouse | Exception | None = PrivateAttr(default=None)
     _published: bool = PrivateAttr(default=False)
-    _redacted: int = PrivateAttr(default=0)
     _backed_up: bool = PrivateAttr(default=False)
 
     @contextmanager
@@ -58,9 +57,8 @@ class Refresh(dg.ConfigurableResource[Any]):
     def publish(self) -> Published:
         """Puts everything in place that readers use."""
         self._published = True
-        if self._redacted:
-            with self.warehouse.begin("drop what is not shown any more") as connection:
-                privacy.drop_old_versions(connection)
+        with self.warehouse.begin("drop what is not shown any more") as connection:
+            privacy.drop_old_versions(connection)
         return published.publish(self.settings, self.warehouse)
 
     def back_up(self) -> Path:
@@ -123,7 +121,7 @@ class Refresh(dg.ConfigurableResource[Any]):
             prune.prune(connection, raw_tables(), oldest)
         with warehouse.begin("redact whom the tools have deleted") as connection:
             known = privacy.erased(connection, self.settings.privacy_key)
-            self._redacted = privacy.redact_deleted(connection, raw_tables(), known)
+            privacy.redact_deleted(connection, raw_tables(), known)
         return warehouse
 
     @cached_property

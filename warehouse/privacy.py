@@ -10,6 +10,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -286,8 +287,12 @@ def _clear_told(connection: sa.Connection, raw: Sequence[RawTable], told: set[st
     }
     for full_name, columns in (places | _kept(connection, raw)).items():
         changed = 0
-        for name in columns:
-            theirs = f'update {full_name} set "{name}" = null where lower("{name}") in (select value from _told)'
+        for name in sorted(columns, key=lambda name: name.endswith("_email")):
+            # What they were called before stands beside the address that they still had.
+            beside = (f"{name}_email", f"{name.removesuffix('_name')}_email")
+            address = next((other for other in columns if other in beside), name)
+            theirs = f'update {full_name} set "{name}" = null where "{name}" is not null and (lower("{name}") in'
+            theirs += f' (select value from _told) or lower("{address}") in (select value from _told))'
             changed += connection.execute(verbatim(theirs)).rowcount
         if changed and full_name in places:
             _moved(connection, full_name)
@@ -305,10 +310,16 @@ def personal_columns(connection: sa.Connection, raw: Sequence[RawTable]) -> set[
 
 
 def _kept(connection: sa.Connection, raw: Sequence[RawTable]) -> dict[str, list[str]]:
-    """The columns of the ledgers that hold names or addresses of people."""
+    """The columns of the ledgers that hold names or addresses of people; all texts of one whose source was not built since
+    the ledger was restored, so that nobody can say what they were made from."""
     personal = personal_columns(connection, raw)
+    built = set(connection.execute(verbatim("select table_name from sync.builds")).scalars())
     kept = {
-        ledger.full_name: [c.name for c in ledger.columns if c.type == "text" and f"{ledger.source}.{c.name}" in personal]
+        ledger.full_name: [
+            column.name
+            for column in ledger.columns
+            if column.type == "text" and (ledger.source not in built or f"{ledger.source}.{column.name}" in personal)
+        ]
         for ledger in history.ledgers()
     }
     return {**kept, "unified.gaps": ["owner"]}
@@ -327,7 +338,8 @@ def _scrub(connection: sa.Connection, table: str, columns: Sequence[str], addres
 
 
 def drop_old_versions(connection: sa.Connection) -> None:
-    """Drops the last versions of derived tables that PostgreSQL's views do not show any more: they hold what was redacted."""
+    """Drops the last versions of derived tables that PostgreSQL's views do not show any more: they hold what was redacted.
+    What somebody is still reading has to wait for the next time."""
     if connection.dialect.name == "duckdb":
         return
     hidden = connection.execute(
@@ -337,8 +349,10 @@ def drop_old_versions(connection: sa.Connection) -> None:
             " and d.classid = 'pg_rewrite'::regclass)"
         )
     ).scalars()
+    connection.execute(verbatim("set local lock_timeout = '200ms'"))
     for name in hidden.all():
-        connection.execute(verbatim(f'drop table build."{name}"'))
+        with suppress(sa.exc.OperationalError), connection.begin_nested():
+            connection.execute(verbatim(f'drop table build."{name}"'))
 
 
 def guarded(warehouse: Warehouse, key: Callable[[bool], bytes]) -> Erased:
