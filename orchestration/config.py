@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NoReturn, Self
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -336,6 +336,12 @@ class Publish(Section):
     role: str = Field(default="fullpicture_reader", description="On PostgreSQL, the role that may read them; empty for none")
 
 
+class Privacy(Section):
+    unified: Literal["keep", "hash", "drop"] = Field(
+        default="hash", description="What becomes there of the names and addresses of customers' people"
+    )
+
+
 class WarehouseSection(Section):
     wait_minutes: Count = Field(default=15, description="How long to wait while another process writes to the warehouse")
     keep_run_days: Count = Field(default=400, description="How long is known what runs did; of the last ones always")
@@ -356,6 +362,7 @@ class Config(Section):
     escalations: Escalations = Escalations()
     gaps: Gaps = Gaps()
     publish: Publish = Publish()
+    privacy: Privacy = Privacy()
     warehouse: WarehouseSection = WarehouseSection()
 
     def tool(self, name: str) -> ToolSection:

@@ -30,7 +30,6 @@ EXPECTED = {
     "model_type": "should hold keys and values",
     "dict_type": "should hold keys and values",
     "missing": "is missing",
-    "literal_error": "should be one of text, integer, double, decimal, boolean, timestamp, date and json",  # a column's type
     "time_parsing": 'should be a time of day such as "02:00"',
     "string_pattern_mismatch": "should be three capital letters such as USD",  # only the currency has a pattern
 }
@@ -223,8 +222,9 @@ def _clock(env: Mapping[str, str]) -> datetime:
     return moment.astimezone(UTC)
 
 
-def tables(settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    """The rows of the `settings.*` tables, which the models join in place of any constant or clock."""
+def tables(settings: Settings, people_key: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows of the `settings.*` tables, which the models join in place of any constant or clock. `people_key`: what
+    customers' people are hashed with."""
     config = settings.config
     clock = {"as_of": settings.now, "today": settings.now.astimezone(settings.zone).date(), "timezone": config.timezone}
     options = {
@@ -235,6 +235,8 @@ def tables(settings: Settings) -> dict[str, list[dict[str, Any]]]:
         "evidence_closed_months": config.features.evidence_closed_months,
         "renewal_days": config.customers.renewal_days,
         "organization_ticket_days": config.gaps.organization_ticket_days,
+        "people": config.privacy.unified,
+        "people_key": people_key,
     }
     tools = settings.tools.values()
     return {
@@ -319,7 +321,8 @@ def _explained(error: ValidationError) -> Iterator[str]:
             said = str(detail["ctx"]["error"])
             yield where + (said if said.startswith(".") else f": {said}")
         else:
-            expected = EXPECTED.get(detail["type"], detail["msg"].split(", ")[0].removeprefix("Input "))
+            said = detail["msg"] if detail["type"] == "literal_error" else detail["msg"].split(", ")[0]
+            expected = EXPECTED.get(detail["type"], said.removeprefix("Input "))
             yield f"{where} is {detail['input']!r}: it {expected}"
 
 

@@ -114,7 +114,8 @@ class Refresh(dg.ConfigurableResource[Any]):
         self._stack.enter_context(warehouse.hold("refresh"))
         migrate.prepare(warehouse, raw_tables())
         with warehouse.begin("write the settings") as connection:
-            settings_tables.write(connection, settings.tables(self.settings))
+            people_key = privacy.people_key(connection, self.settings.privacy_key)
+            settings_tables.write(connection, settings.tables(self.settings, people_key))
             _refuse_unread(backup.awaited(connection))
         with warehouse.begin("forget old runs") as connection:
             oldest = datetime.now(UTC) - timedelta(days=self.settings.config.warehouse.keep_run_days)

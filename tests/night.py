@@ -28,6 +28,7 @@ from orchestration.declared import raw_table
 from orchestration.refill import refill
 from orchestration.settings import Settings
 from orchestration.synced import raw_tables
+from tests.truth.facts import PRIVACY_KEY
 from warehouse import gaps, history, identity, load, migrate, models, privacy, settings_tables
 from warehouse.engine import Warehouse
 from warehouse.gaps import RuleReport
@@ -124,7 +125,8 @@ class Company:
     def _refresh(self) -> list[RuleReport]:
         migrate.prepare(self.warehouse, raw_tables(self.settings().config))
         with self.warehouse.begin("write the settings") as connection:
-            settings_tables.write(connection, settings.tables(self.settings()))
+            people_key = privacy.people_key(connection, self.settings().privacy_key)
+            settings_tables.write(connection, settings.tables(self.settings(), people_key))
             known = privacy.erased(connection, self.settings().privacy_key)
             privacy.redact_deleted(connection, raw_tables(self.settings().config), known)
         shape = models.library().shape(raw_tables(self.settings().config))
@@ -162,7 +164,7 @@ class Company:
 
     def _config(self) -> Path:
         """What this company would write into fullpicture.yaml; and a key like everybody else's, so that two can be compared."""
-        (self.home / "privacy.key").write_text("everybody's", encoding="utf-8")
+        (self.home / "privacy.key").write_text(PRIVACY_KEY, encoding="utf-8")
         path = self.home / "fullpicture.yaml"
         chosen: dict[str, Any] = {tool: {"fields": fields} for tool, fields in self.running.fields.items()}
         chosen.setdefault("salesforce", {})["objects"] = ["Product_Request__c"]

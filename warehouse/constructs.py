@@ -15,7 +15,7 @@ _OPERATORS = "and or not eq neq gt gte lt lte is in between like add sub mul div
 _EXPRESSIONS = """
     case if coalesce nullif least cast datatype datatypeparam interval attimezone timestamptrunc timetostr timetounix
 """
-_TEXT = "concatws left length lower upper trim splitpart startswith strposition regexplike regexpreplace"
+_TEXT = "concatws left length lower upper trim splitpart startswith strposition regexplike regexpreplace sha2"
 _JSON = "jsonextractscalar jsonpath jsonpathkey jsonpathroot jsonpathsubscript"
 _AGGREGATES = "count sum min max logicalor groupconcat filter window rownumber"
 

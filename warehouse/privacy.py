@@ -125,6 +125,12 @@ def erased(connection: sa.Connection, key: Callable[[bool], bytes]) -> Erased:
     return known
 
 
+def people_key(connection: sa.Connection, key: Callable[[bool], bytes]) -> str:
+    """What the unified tables hash customers' people with. It stands in the warehouse, where readers do not see it, and so
+    is another than `key`, which does not follow from it."""
+    return erased(connection, key).hash("customers' people")
+
+
 def redact_deleted(connection: sa.Connection, raw: Sequence[RawTable], known: Erased) -> int:
     """Redacts everybody whom their own tool has deleted, in the raw tables and in what is kept of the others. Returns of
     how many people something was left to redact."""

@@ -383,6 +383,8 @@ SETTINGS = (
         evidence_closed_months integer Months for which a closed deal's evidence stays active.
         renewal_days integer Days before a renewal in which it counts as near.
         organization_ticket_days integer Days within which a ticket makes an organization a live one.
+        people text What the unified tables show of customers' people: keep, hash or drop their names and addresses.
+        people_key text What stands before a name or an address when it is hashed.
     """),
     _table("settings", "tools", "Every tool, connected or not.", """
         tool text The tool.

@@ -78,9 +78,7 @@ class Select:
 
     def sql(self, dialect: Dialect) -> str:
         """The statement for a database, comments left out."""
-        if dialect == "duckdb":
-            return self.tree.sql(dialect="duckdb", comments=False)
-        return self.tree.sql(dialect="postgres", comments=False)
+        return translated(self.tree, dialect)
 
     def check(self, shape: Shape) -> None:
         """Raises ModelError on a construct outside the list, an unknown table or column, or an ambiguous name."""
@@ -131,6 +129,20 @@ class Select:
         found = [i for i in self.tree.find_all(exp.Identifier) if i.name == name and "line" in i.meta]
         found.sort(key=lambda i: bool(isinstance(i.parent, exp.Column) and i.parent.table))
         return int(found[0].meta["line"]) if found else 1
+
+
+def translated(tree: exp.Query, dialect: Dialect) -> str:
+    """A statement in a database's own words, comments left out."""
+    if dialect == "duckdb":
+        return tree.sql(dialect="duckdb", comments=False)
+    return tree.transform(_of_bytes).sql(dialect="postgres", comments=False)
+
+
+def _of_bytes(node: exp.Expr) -> exp.Expr:
+    """PostgreSQL hashes bytes, and DuckDB those of a text in UTF-8."""
+    if isinstance(node, exp.SHA2):
+        node.set("this", exp.func("convert_to", node.this, exp.Literal.string("UTF8")))
+    return node
 
 
 @cache

@@ -46,6 +46,7 @@ def test_the_example_file_holds_only_keys_that_exist_and_their_defaults() -> Non
         ("gaps: 7", "gaps is 7: it should hold keys and values"),
         ("currency: euro", "currency is 'euro': it should be three capital letters such as USD"),
         ("timezone: Europe/Berln", "timezone: 'Europe/Berln' is not a time zone; did you mean Europe/Berlin?"),
+        ("privacy: {unified: hide}", "privacy.unified is 'hide': it should be 'keep', 'hash' or 'drop'"),
         ("night: {starts: late}", "night.starts is 'late': it should be a time of day such as \"02:00\""),
         (
             "salesforce: {fields: {opportunities: {blocking_featur: X__c}}}",
@@ -184,4 +185,4 @@ def test_secrets_never_show() -> None:
 
 def test_today_is_the_day_in_the_configured_zone(tmp_path: Path) -> None:
     environment = {**written(tmp_path, "timezone: Pacific/Auckland"), "FULLPICTURE_NOW": "2026-11-02T20:00:00Z"}
-    assert str(settings.tables(settings.load(environment))["clock"][0]["today"]) == "2026-11-03"
+    assert str(settings.tables(settings.load(environment), "key")["clock"][0]["today"]) == "2026-11-03"

@@ -6,11 +6,13 @@ Not here: who is which company, or what anything adds up to.
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from hashlib import sha256
 from typing import Any
 
 from connectors.sandbox.jira_site import CUSTOMER, PRODUCT_AREA
@@ -23,6 +25,7 @@ Row = dict[str, Any]
 
 FEATURE_TYPES = ("Epic", "Idea", "New Feature")
 DECLINED = ("Won't Do", "Declined", "Won't Fix")
+PRIVACY_KEY = "everybody's"
 _KEY = re.compile(r"\b[A-Z][A-Z0-9_]*-[1-9][0-9]*\b")
 
 
@@ -48,6 +51,12 @@ class Seen:
 
 def filled(value: str | None) -> bool:
     return bool(value and value.strip())
+
+
+def hashed(value: str | None) -> str | None:
+    """How the name or the address of a customer's person is shown."""
+    key = hmac.new(PRIVACY_KEY.encode(), b"customers' people", sha256).hexdigest()
+    return value and sha256(f"{key}{value}".encode()).hexdigest()[:16]
 
 
 # deals ------------------------------------------------------------------------------------------------------------
@@ -125,12 +134,13 @@ def tickets(seen: Seen) -> dict[str, Row]:
 
 
 def _shown(seen: Seen, person: Record, field: str) -> str | None:
-    """What is known of a person: of one who is deleted nothing, but that the address was one of our own."""
+    """What is known of a person: of one who is deleted nothing, but that the address was one of our own; of customers'
+    people as much as tells them apart."""
     value: str | None = person.get(field)
-    if value is None or person["active"]:
-        return value
-    host = value.partition("@")[2]
-    return f"erased@{host}" if host in seen.world.internal_domains else None
+    if value is not None and not person["active"]:
+        host = value.partition("@")[2]
+        value = f"erased@{host}" if host in seen.world.internal_domains else None
+    return hashed(value) if person.get("role") == "end-user" else value
 
 
 def _ticket(seen: Seen, ticket: Record) -> Row:
@@ -295,23 +305,28 @@ def usage(seen: Seen) -> dict[tuple[str, str, str, date], Row]:
     """How often each visitor used each feature for an account on a day, with whatever browser."""
     events: Counter[tuple[str, str, str, date]] = Counter()
     for row in raw_pendo.CASES["feature_events"].rows(seen.world).values():
-        events[row["account_id"], row["visitor_id"], row["feature_id"], row["day"]] += row["num_events"]
+        visitor = _visitor(row["visitor_id"])
+        events[row["account_id"], visitor, row["feature_id"], row["day"]] += row["num_events"]
     return {key: {"tool": "pendo", "events": number} for key, number in events.items()}
 
 
 def visitors(seen: Seen) -> dict[str, Row]:
     """The people who use the product for one account alone."""
     return {
-        visitor["visitorId"]: {
-            "email": visitor["metadata"]["agent"].get("email") or _address(visitor["visitorId"]),
+        _visitor(visitor["visitorId"]): {
+            "email": hashed(visitor["metadata"]["agent"].get("email") or _address(visitor["visitorId"])),
             "role": "end-user",
             "record_id": visitor["metadata"]["auto"]["accountids"][0],
-            "name": visitor["metadata"]["agent"].get("full_name"),
+            "name": hashed(visitor["metadata"]["agent"].get("full_name")),
             "active": True,
         }
         for visitor in seen.world.alive("visitor")
         if len(visitor["metadata"]["auto"]["accountids"]) == 1
     }
+
+
+def _visitor(visitor_id: str) -> str:
+    return hashed(visitor_id) or "" if "@" in visitor_id else visitor_id
 
 
 def _address(visitor_id: str) -> str | None:

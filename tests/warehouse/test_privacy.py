@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from connectors.base import Reject
+from orchestration.synced import raw_tables
 from tests.warehouse.things import START, batch, loaded, rows_of
-from warehouse import migrate, privacy
-from warehouse.engine import Warehouse, WarehouseError
+from warehouse import migrate, models, privacy
+from warehouse.engine import Warehouse, WarehouseError, verbatim
 from warehouse.privacy import Erased
 from warehouse.schema import Column, RawTable
 
@@ -120,12 +123,12 @@ def forget(warehouse: Warehouse, address: str) -> dict[str, int]:
         return privacy.erase(connection, RAW, privacy.erased(connection, lambda _: KEY), address)
 
 
-def stands(warehouse: Warehouse, text: str) -> list[str]:
+def stands(warehouse: Warehouse, text: str, schemas: str = "'zendesk', 'pendo', 'unified', 'sync'") -> list[str]:
     """The columns of the whole database in which a text stands, in any case."""
     columns = rows_of(
         warehouse,
         "select table_schema, table_name, column_name from information_schema.columns where table_catalog = current_catalog"
-        " and table_schema in ('zendesk', 'pendo', 'unified', 'sync') and lower(data_type) in ('text', 'varchar')",
+        f" and table_schema in ({schemas}) and lower(data_type) in ('text', 'varchar')",
     )
     return sorted(
         {
@@ -301,3 +304,73 @@ def test_the_older_version_behind_a_view_is_dropped_with_what_it_held_once_nobod
         assert reader.execute(sa.text(left)).scalars().all() == ["firms_a", "people_b"]
     drop()
     assert rows_of(house, left) == [("people_b",)]
+
+
+# What the unified tables show ------------------------------------------------------------------------------------------
+
+TELLING = ("people", "records", "contact_domains", "customer_records", "tickets", "usage")
+CUSTOMERS = ("ann@acme.example", "ann lee", "cas@acme.example")  # people of customers, who stand in all the tools
+TOLD = [
+    "insert into settings.clock values (timestamptz '2026-03-01', date '2026-03-01', 'UTC')",
+    "insert into salesforce.accounts (id, name) values ('a1', 'Acme')",
+    "insert into salesforce.contacts (id, account_id, first_name, last_name, email)"
+    " values ('c1', 'a1', 'Ann', 'Lee', 'Ann@acme.example')",
+    "insert into salesforce.users (id, name, email, is_active) values ('u1', 'Sel Ler', 'sel@ours.example', true)",
+    "insert into zendesk.organizations (id, name) values (9, 'Acme')",
+    "insert into zendesk.users (id, name, email, role, organization_id) values"
+    " (1, 'Ann Lee', 'ann@acme.example', 'end-user', 9), (2, 'Age Nt', 'age@ours.example', 'agent', null),"
+    " (3, 'Col League', 'col@ours.example', 'end-user', null)",
+    "insert into zendesk.tickets (id, requester_id, assignee_id, organization_id, created_at) values"
+    " (1, 1, 2, 9, timestamptz '2026-02-01'), (2, 3, 2, null, timestamptz '2026-02-01')",
+    "insert into pendo.accounts (account_id, name) values ('acme', 'Acme')",
+    "insert into pendo.visitors (visitor_id, full_name, account_ids) values ('Ann@acme.example', 'Ann Lee', '[\"acme\"]')",
+    "insert into pendo.feature_events (visitor_id, account_id, feature_id, day, num_events) values"
+    " ('Ann@acme.example', 'acme', 'f1', date '2026-02-01', 3)",
+    "insert into jira.users (account_id, account_type) values ('j1', 'customer')",
+    "insert into jira.issues (id, key, reporter_account_id, reporter_name, reporter_email) values"
+    " ('1', 'APP-1', 'j1', 'Ann Lee', 'cas@acme.example')",
+]
+
+
+def shown(warehouse: Warehouse, choice: str, raw: Sequence[RawTable]) -> None:
+    """Builds everything that tells of people, as the settings choose."""
+    library = models.library()
+    with warehouse.begin("a refresh") as connection:
+        connection.execute(verbatim("delete from settings.options"))
+        key = privacy.people_key(connection, lambda _: KEY)
+        connection.execute(
+            sa.text("insert into settings.options (people, people_key) values (:people, :key)"), {"people": choice, "key": key}
+        )
+        for model in (model for model in library if model.name in TELLING):
+            models.build(connection, model, library.shape(raw))
+
+
+def test_customers_people_are_shown_as_the_settings_choose_and_our_own_by_their_names(warehouse: Warehouse) -> None:
+    raw = raw_tables()
+    migrate.prepare(warehouse, raw)
+    with warehouse.begin("what the tools tell") as connection:
+        connection.execute(verbatim("insert into settings.internal_domains values ('ours.example')"))
+        for statement in TOLD:
+            connection.execute(verbatim(statement))
+    named = ["contact_domains.person_id", "people.email", "people.name", "people.person_id", "tickets.requester_email"]
+    for choice in ("keep", "hash", "drop"):  # in the same warehouse: a changed setting rebuilds what it changes
+        shown(warehouse, choice, raw)
+        standing = {place for text in CUSTOMERS for place in stands(warehouse, text, "'unified'")}
+        assert standing == {f"unified.{place}" for place in [*named, "usage.visitor_id"] if choice == "keep"}, choice
+
+        assert rows_of(warehouse, "select distinct host from unified.contact_domains") == [("acme.example",)]
+        tickets = "select assignee_name, assignee_email, is_inbound_question from unified.tickets order by ticket_id"
+        assert rows_of(warehouse, tickets) == [("Age Nt", "age@ours.example", False), ("Age Nt", "age@ours.example", True)]
+        sellers = rows_of(warehouse, "select name, email from unified.people where tool = 'salesforce' and role = 'user'")
+        assert sellers == [("Sel Ler", "sel@ours.example")]
+        used = "select count(*) from unified.usage as u join unified.people as p on p.person_id = u.visitor_id"
+        assert rows_of(warehouse, used) == [(1,)]
+
+        ann = "select tool, email, name from unified.people where record_id is not null order by tool"
+        told = (shown_as("ann@acme.example", choice), shown_as("Ann Lee", choice))
+        assert rows_of(warehouse, ann) == [(tool, *told) for tool in ("pendo", "salesforce", "zendesk")]
+
+
+def shown_as(value: str, choice: str) -> str | None:
+    key = hmac.new(KEY, b"customers' people", sha256).hexdigest()
+    return {"keep": value, "hash": sha256(f"{key}{value}".encode()).hexdigest()[:16], "drop": None}[choice]

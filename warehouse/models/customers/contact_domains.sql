@@ -3,18 +3,18 @@
 -- tool text: The tool that knows the person.
 -- record_type text: Type of the company record that the person belongs to.
 -- record_id text: Id of that company record.
--- person_id text: The person's id in that tool.
+-- person_id text: The person, as in unified.people.
 -- host text: What follows the @ of the e-mail address, in lower case.
 select
     person.tool,
     record.record_type,
     record.record_id,
     person.person_id,
-    split_part(person.email, '@', 2) as host
+    person.host
 from unified.people as person
 join unified.records as record on record.tool = person.tool and record.record_id = person.record_id
 where
     person.role in ('contact', 'end-user')
     and person.active
     and not record.deleted
-    and split_part(person.email, '@', 2) <> ''
+    and person.host is not null

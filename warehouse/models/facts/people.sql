@@ -1,14 +1,16 @@
 -- One row per person whom a tool knows, colleagues and customers' people alike.
 -- key: tool, person_id
 -- tool text: The tool that knows the person.
--- person_id text: The person's id in that tool.
--- email text: E-mail address in lower case; null if hidden or not given.
--- role text: contact (Salesforce), end-user (Zendesk, Pendo), agent or admin (Zendesk, as of now), or user (a
---   colleague).
+-- person_id text: The person's id in that tool; a keyed hash of it where a customer's person is known by an address.
+-- email text: E-mail address in lower case; null if hidden or not given. Of customers' people a keyed hash of it, the
+--   same for the same address, unless the settings keep it or drop it (privacy.unified).
+-- role text: contact (Salesforce), end-user (Zendesk, Pendo, customers of Jira's service desk), agent or admin (Zendesk,
+--   as of now), or user (a colleague).
 -- record_id text: The company record in the same tool that the person belongs to; null for colleagues. Who visits for
 --   several of Pendo's accounts, or for none, belongs to nobody and is left out.
--- name text: Full name.
+-- name text: Full name; of customers' people as with email.
 -- active boolean: Whether the person is still there: not deleted, and for colleagues able to log in.
+-- host text: What follows the @ of the e-mail address, in lower case; null without one.
 with known as (
     select
         'salesforce' as tool,
@@ -60,7 +62,7 @@ with known as (
         'jira' as tool,
         mention.person_id,
         max(mention.email) as email,
-        'user' as role,
+        case when max(account.account_type) = 'customer' then 'end-user' else 'user' end as role,
         cast(null as text) as record_id,
         max(mention.name) as name,
         true as active
@@ -71,16 +73,43 @@ with known as (
         select issue.reporter_account_id as person_id, issue.reporter_email as email, issue.reporter_name as name
         from jira.issues as issue
     ) as mention
+    left join jira.users as account on account.account_id = mention.person_id
     where mention.person_id is not null
     group by mention.person_id
+),
+
+-- Colleagues are named: a gap says who can close it.
+told as (
+    select
+        known.tool,
+        known.person_id,
+        nullif(lower(trim(known.email, ' ')), '') as email,
+        known.role,
+        known.record_id,
+        nullif(trim(known.name, ' '), '') as name,
+        known.active,
+        case when known.role in ('user', 'agent', 'admin') then 'keep' else options.people end as people,
+        options.people_key
+    from known
+    cross join settings.options as options
 )
 
 select
-    known.tool,
-    known.person_id,
-    nullif(lower(trim(known.email, ' ')), '') as email,
-    known.role,
-    known.record_id,
-    nullif(trim(known.name, ' '), '') as name,
-    known.active
-from known
+    told.tool,
+    case
+        when told.people = 'keep' or strpos(told.person_id, '@') = 0 then told.person_id
+        else left(sha256(told.people_key || told.person_id), 16)
+    end as person_id,
+    case
+        when told.people = 'keep' then told.email
+        when told.people = 'hash' then left(sha256(told.people_key || told.email), 16)
+    end as email,
+    told.role,
+    told.record_id,
+    case
+        when told.people = 'keep' then told.name
+        when told.people = 'hash' then left(sha256(told.people_key || told.name), 16)
+    end as name,
+    told.active,
+    nullif(split_part(told.email, '@', 2), '') as host
+from told

@@ -12,7 +12,7 @@
 -- is_escalated boolean: Whether it has a tag or a priority that the settings call an escalation.
 -- is_inbound_question boolean: Whether a colleague asks: the requester's domain is one of our own, by the settings.
 -- requester_id text: Id of the person who asked.
--- requester_email text: E-mail address of that person; null if unknown.
+-- requester_email text: E-mail address of that person, as in unified.people; null if unknown.
 -- assignee_id text: Id of the agent in charge.
 -- assignee_name text: Name of the agent in charge.
 -- assignee_email text: E-mail address of the agent in charge.
@@ -58,7 +58,7 @@ select
     exists (
         select 1
         from settings.internal_domains as ours
-        where '.' || split_part(requester.email, '@', 2) like '%.' || ours.domain  -- the domain, or below it
+        where '.' || requester.host like '%.' || ours.domain  -- the domain, or below it
     ) as is_inbound_question,
     cast(ticket.requester_id as text) as requester_id,
     requester.email as requester_email,
