@@ -29,6 +29,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {  # table of the truth → the columns th
     "issues": ("issue_id",),
     "ticket_issue_links": ("ticket_id", "issue_id"),
     "usage": ("account_id", "visitor_id", "feature_id", "day"),
+    "usage_daily": ("customer_id", "day"),
+    "feature_usage_daily": ("customer_id", "feature_id", "day"),
     "evidence": ("kind", "record_id", "feature_id"),
     "customers": ("customer_id",),
     "features": ("feature_id",),

@@ -34,6 +34,7 @@ _MADE_ANEW = {
     "sync.version",
     "sync.versions",
     "sync.builds",
+    "sync.parts",
     "sync.domains",
     "sync.text_keys",
     "sync.rejects",
@@ -145,7 +146,8 @@ def restore(
             if not manifest.everything:
                 _refuse_another_world(hosts, _hosts(bulk))
                 _read_anew(bulk)
-            bulk.execute("delete from sync.builds")  # what was made of other rows
+            for table in ("sync.builds", "sync.parts"):  # what was made of other rows
+                bulk.execute(f"delete from {table}")
     return manifest
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlglot import exp
 
-from warehouse import freshness, identity, versions
+from warehouse import freshness, identity, parts, versions
 from warehouse.engine import Dialect, WarehouseError, verbatim
 from warehouse.schema import DECLARED, TYPES, Column, RawTable, create, describe, raw_tables
 from warehouse.selects import HOUSE, ModelError, Select, Shape
@@ -26,7 +27,8 @@ FOLDER = HOUSE / "models"
 
 @dataclass(frozen=True)
 class Model:
-    """A derived table `unified.<name>`. `key`: columns that are unique together and never null."""
+    """A derived table `unified.<name>`. `key`: columns that are unique together and never null. `by`: those of them whose
+    values are parts of it that can be built anew by themselves (see `parts`); none where it is always the whole."""
 
     name: str
     group: str
@@ -34,6 +36,7 @@ class Model:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     select: Select
+    by: tuple[str, ...] = ()
     reads: frozenset[str] = frozenset()  # raw tables that it rests on, near or far, as tool/stream
 
     @property
@@ -72,7 +75,7 @@ class Verdict:
 @dataclass(frozen=True)
 class Build:
     """A table's new version, or its last one where nothing has changed that it is made of. `previous_rows` is None when
-    there was no version before."""
+    there was no version before. `parts`: by column, how many parts of it were built anew and of how many, if not the whole."""
 
     table: str
     rows: int
@@ -80,6 +83,7 @@ class Build:
     checks: tuple[Verdict, ...]
     lineage: Mapping[str, Sequence[str]]
     unchanged: bool = False
+    parts: Mapping[str, tuple[int, int]] | None = None
 
 
 class CheckFailed(WarehouseError):
@@ -159,11 +163,14 @@ def read_model(path: Path) -> Model:
     select = Select.read(path)
     description: list[str] = []
     key: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
     columns: list[Column] = []
     for line, text in select.header:
         found = re.fullmatch(rf"(\w+) ({'|'.join(TYPES)}): (\S.*)", text)
         if text.startswith("key:"):
             key = tuple(name.strip() for name in text[4:].split(","))
+        elif text.startswith("by:"):
+            by = tuple(name.strip() for name in text[3:].split(","))
         elif not key:
             description.append(text)
         elif found:
@@ -175,7 +182,7 @@ def read_model(path: Path) -> Model:
             raise ModelError(
                 path, line, f"is no column's description. Write: -- name type: what it means ({', '.join(TYPES)})."
             )
-    return Model(path.stem, path.parent.name, " ".join(description), key, tuple(columns), select)
+    return Model(path.stem, path.parent.name, " ".join(description), key, tuple(columns), select, by)
 
 
 def build(connection: sa.Connection, model: Model, shape: Shape, *, accept: bool = False) -> Build:
@@ -185,21 +192,38 @@ def build(connection: sa.Connection, model: Model, shape: Shape, *, accept: bool
     Raises CheckFailed if the new version breaks a check; rolling back keeps the old one. `accept` lets it lose rows.
     """
     previous = count(connection, model.full_name) if _exists(connection, "unified", model.name) else None
-    inputs = json.dumps(versions.states(connection, model.select.columns_read(shape)))
+    read = model.select.columns_read(shape)
+    states = versions.states(connection, read)
+    inputs = json.dumps(states)
     lineage = _known(connection, model)
     if previous is not None and lineage is not None and inputs == lineage[0]:
         freshness.confirm(connection, model.name, model.reads)
         checks = tuple(Verdict(name, True, "nothing has changed since it held") for name in CHECKS)
         return Build(model.name, previous, previous, checks, lineage[1], unchanged=True)
-    replace = _replace_on_duckdb if connection.dialect.name == "duckdb" else _replace_on_postgres
-    where = replace(connection, model)
+    by = {column: {table: names for table, names in read.items() if column in names} for column in model.by}
+    anew = _anew(connection, model, by, states) if by else None
+    if anew is not None and previous is not None:
+        where, checked = _replace_parts(connection, model, by)
+    else:
+        replace = _replace_on_duckdb if connection.dialect.name == "duckdb" else _replace_on_postgres
+        where = checked = replace(connection, model)
     rows = count(connection, where)
-    checks = tuple(_verify(connection, model, where, rows, None if accept else previous))
-    result = Build(model.name, rows, previous, checks, lineage[1] if lineage else model.select.lineage(shape))
+    checks = tuple(_verify(connection, model, checked, rows, None if accept else previous))
+    result = Build(model.name, rows, previous, checks, lineage[1] if lineage else model.select.lineage(shape), parts=anew)
     if not all(verdict.passed for verdict in checks):
         raise CheckFailed(model, result)
+    if by:
+        parts.note(connection, model.full_name)
     _record(connection, model, result, inputs)
     return result
+
+
+def _anew(
+    connection: sa.Connection, model: Model, by: parts.By, states: Mapping[str, str]
+) -> dict[str, tuple[int, int]] | None:
+    """By column, how many parts of the standing table are to be built anew, and of how many; None: the whole."""
+    rest = {table: state for table, state in states.items() if not any(table in inputs for inputs in by.values())}
+    return parts.changed(connection, model.full_name, by, json.dumps([model.select.definition, rest]))
 
 
 def _check_header(model: Model) -> None:
@@ -220,6 +244,8 @@ def _check_header(model: Model) -> None:
         raise ModelError(model.path, 1, f"describes {len(declared)} columns and selects {len(selected)}: see {odd}.")
     if unknown := set(model.key) - set(declared):
         raise ModelError(model.path, 1, f"has {', '.join(sorted(unknown))} in its key, which is no column of it.")
+    if unknown := set(model.by) - set(model.key):
+        raise ModelError(model.path, 1, f"is built by {', '.join(sorted(unknown))}, which is not in its key.")
 
 
 def _replace_on_duckdb(connection: sa.Connection, model: Model) -> str:
@@ -229,10 +255,20 @@ def _replace_on_duckdb(connection: sa.Connection, model: Model) -> str:
     return model.full_name
 
 
+def _replace_parts(connection: sa.Connection, model: Model, by: parts.By) -> tuple[str, str]:
+    """Puts the new version of the parts that have changed in the place of the old one. Returns the table, and what of it is
+    new. Readers on PostgreSQL see the old rows until the transaction ends."""
+    table = model.full_name if connection.dialect.name == "duckdb" else f"build.{_shown(connection, model)}"
+    for column, inputs in by.items():
+        connection.execute(verbatim(f"delete from {table} where {parts.of(column)}"))
+        _insert(connection, table, model, parts.only(model.select.tree, column, inputs))
+    new = " or ".join(parts.of(column) for column in by)
+    return table, f"(select * from {table} where {new}) as built"
+
+
 def _replace_on_postgres(connection: sa.Connection, model: Model) -> str:
     """Fills the one of two tables that the view does not show, then points the view at it."""
-    shown = connection.execute(sa.text("select pg_get_viewdef(to_regclass(:view))"), {"view": model.full_name}).scalar() or ""
-    name = f"{model.name}_b" if f"build.{model.name}_a" in shown else f"{model.name}_a"
+    name = f"{model.name}_b" if _shown(connection, model) == f"{model.name}_a" else f"{model.name}_a"
     connection.execute(verbatim(f"drop table if exists build.{name}"))
     _fill(connection, "build", name, model)
     connection.execute(verbatim(f"analyze build.{name}"))
@@ -245,6 +281,12 @@ def _replace_on_postgres(connection: sa.Connection, model: Model) -> str:
         _recreate_view(connection, model, statement)
     describe(connection, "unified", model.name, model.description, model.columns, kind="view")
     return f"build.{name}"
+
+
+def _shown(connection: sa.Connection, model: Model) -> str | None:
+    """The table that the view shows."""
+    view = connection.execute(sa.text("select pg_get_viewdef(to_regclass(:view))"), {"view": model.full_name}).scalar() or ""
+    return next((name for name in (f"{model.name}_a", f"{model.name}_b") if f"build.{name}" in view), None)
 
 
 def _recreate_view(connection: sa.Connection, model: Model, statement: str) -> None:
@@ -272,9 +314,13 @@ def _recreate_view(connection: sa.Connection, model: Model, statement: str) -> N
 
 def _fill(connection: sa.Connection, schema: str, name: str, model: Model) -> None:
     create(connection, schema, name, model.columns)
+    _insert(connection, f'{schema}."{name}"', model, model.select.tree)
+
+
+def _insert(connection: sa.Connection, table: str, model: Model, tree: exp.Query) -> None:
     columns = ", ".join(f'"{column.name}"' for column in model.columns)
     dialect: Dialect = "duckdb" if connection.dialect.name == "duckdb" else "postgresql"
-    connection.execute(verbatim(f'insert into {schema}."{name}" ({columns}) {model.sql(dialect)}'))
+    connection.execute(verbatim(f"insert into {table} ({columns}) {model.select.sql(dialect, tree)}"))
 
 
 def _verify(connection: sa.Connection, model: Model, where: str, rows: int, previous: int | None) -> Iterator[Verdict]:

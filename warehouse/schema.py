@@ -227,6 +227,17 @@ SYNC = (
     ),
     _table(
         "sync",
+        "parts",
+        "In which state everything was that each part of a large unified table was made of: only others are built anew.",
+        """
+        table_name text Schema and table.
+        column_name text The column whose values are the parts, such as day.
+        part text The value.
+        state text The state.
+    """,
+    ),
+    _table(
+        "sync",
         "customer_ids",
         "Every customer id ever minted, and what it was minted for. Never dropped.",
         """

@@ -76,9 +76,9 @@ class Select:
     def output(self) -> list[str]:
         return list(self.tree.named_selects)
 
-    def sql(self, dialect: Dialect) -> str:
-        """The statement for a database, comments left out."""
-        return translated(self.tree, dialect)
+    def sql(self, dialect: Dialect, tree: exp.Query | None = None) -> str:
+        """The statement for a database, comments left out; or that of another tree, which was made from its own."""
+        return translated(tree or self.tree, dialect)
 
     def check(self, shape: Shape) -> None:
         """Raises ModelError on a construct outside the list, an unknown table or column, or an ambiguous name."""

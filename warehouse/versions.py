@@ -5,7 +5,7 @@ Here belongs what a state is made of, by kind of table. Not here: what is done w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -45,11 +45,17 @@ def states(connection: sa.Connection, reads: Mapping[str, Iterable[str]]) -> dic
         elif table in built:
             found[table] = f"built {built[table].isoformat()}"
         else:
-            found[table] = _fingerprint(connection, table, sorted(columns))
+            found[table] = fingerprint(connection, table, sorted(columns))
     return found
 
 
-def _fingerprint(connection: sa.Connection, table: str, columns: list[str]) -> str:
+def fingerprint(connection: sa.Connection, table: str, columns: Sequence[str], where: str = "") -> str:
+    """Of rows, by some of their columns: equal ones, equal rows in whatever order."""
+    return str(connection.execute(verbatim(f"select {state_of(connection, columns)} from {table} {where}")).scalar_one())
+
+
+def state_of(connection: sa.Connection, columns: Sequence[str]) -> str:
+    """The aggregate that makes a fingerprint of the rows of a table, or of each group of them."""
     values = ", ".join(f'"{name}"' for name in columns)
     if not columns:
         value = "0"
@@ -57,5 +63,4 @@ def _fingerprint(connection: sa.Connection, table: str, columns: list[str]) -> s
         value = f"hash({values})"
     else:
         value = f"hashtextextended(row({values})::text, 0)"
-    rows, total = connection.execute(verbatim(f"select count(*), sum({value}) from {table}")).one()
-    return f"{rows} rows, {total}"
+    return f"count(*) || ' rows, ' || coalesce(sum({value}), 0)"

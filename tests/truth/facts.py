@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 from typing import Any
@@ -19,7 +19,7 @@ from connectors.sandbox.jira_site import CUSTOMER, PRODUCT_AREA
 from connectors.sandbox.world import Record, World
 from tests.truth import raw_pendo
 from tests.truth.calendar import at, day, moment, months_after
-from tests.truth.identity import Place, account_place, organization_place
+from tests.truth.identity import Place, account_place, organization_place, usage_place
 
 Row = dict[str, Any]
 
@@ -308,6 +308,34 @@ def usage(seen: Seen) -> dict[tuple[str, str, str, date], Row]:
         visitor = _visitor(row["visitor_id"])
         events[row["account_id"], visitor, row["feature_id"], row["day"]] += row["num_events"]
     return {key: {"tool": "pendo", "events": number} for key, number in events.items()}
+
+
+def usage_daily(seen: Seen) -> dict[tuple[str, date], Row]:
+    """How many people of each customer used it on a day, and how often."""
+    found: dict[tuple[str, date], _Used] = defaultdict(_Used)
+    for (account, visitor, _, when), row in usage(seen).items():
+        if customer := seen.customer_of.get(usage_place(account)):
+            found[customer, when].add(visitor, row["events"])
+    return {key: {"active_users": len(used.people) or None, "events": used.events} for key, used in found.items()}
+
+
+def feature_usage_daily(seen: Seen) -> dict[tuple[str, str, date], Row]:
+    """The same for each feature."""
+    found: dict[tuple[str, str, date], _Used] = defaultdict(_Used)
+    for (account, visitor, feature, when), row in usage(seen).items():
+        if customer := seen.customer_of.get(usage_place(account)):
+            found[customer, f"pendo:{feature}", when].add(visitor, row["events"])
+    return {key: {"users": len(used.people) or None, "events": used.events} for key, used in found.items()}
+
+
+@dataclass
+class _Used:
+    people: set[str] = field(default_factory=set)
+    events: int = 0
+
+    def add(self, visitor: str, events: int) -> None:
+        self.people |= {visitor} - {""}
+        self.events += events
 
 
 def visitors(seen: Seen) -> dict[str, Row]:

@@ -24,6 +24,8 @@ class Picture:
     issues: dict[str, Row]
     ticket_issue_links: dict[tuple[str, str], Row]
     usage: dict[tuple[str, str, str, date], Row]
+    usage_daily: dict[tuple[str, date], Row]
+    feature_usage_daily: dict[tuple[str, str, date], Row]
     visitors: dict[str, Row]
     evidence: dict[features.Key, Row]
     customers: dict[str, Row]
@@ -55,6 +57,8 @@ class Nights:
             issues=issues,
             ticket_issue_links=links,
             usage=facts.usage(seen),
+            usage_daily=facts.usage_daily(seen),
+            feature_usage_daily=facts.feature_usage_daily(seen),
             visitors=facts.visitors(seen),
             evidence=evidence,
             customers=customers.customers(seen, profiles, deals, tickets, found.values()),

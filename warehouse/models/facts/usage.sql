@@ -1,5 +1,6 @@
 -- One row per feature, visitor, account and day on which the visitor used the feature for that account.
 -- key: tool, account_id, visitor_id, feature_id, day
+-- by: day
 -- tool text: The tool that counted.
 -- account_id text: The account, as that tool names it; empty if the visitor acted for none.
 -- visitor_id text: The visitor, as in unified.people, whose person_id it is; empty if the settings leave visitors out.
