@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 import yaml
 
@@ -174,6 +175,26 @@ class Company:
         chosen["features"] = {"values": self.world.feature_values}
         path.write_text(yaml.dump(chosen, Dumper=yaml.CSafeDumper), encoding="utf-8")
         return path
+
+    def told(self) -> dict[str, str]:
+        """Everything, in lower case, that readers and the last backup have, by where it stands; on PostgreSQL, where readers
+        have the database itself, every table of it."""
+        published, [*_, backup] = self.home / "published", sorted((self.home / "backup").iterdir())
+        found = {"dictionary": (published / "dictionary.html").read_text(encoding="utf-8")}
+        for file in [*(published / "parquet").iterdir(), *backup.glob("*.parquet")]:
+            found[f"{file.parent.name} {file.stem}"] = str(pq.read_table(file).to_pylist())
+        copy = published / "fullpicture.duckdb"
+        reading = Warehouse(f"duckdb:///{copy}", self.home / "reading") if copy.exists() else self.warehouse
+        with reading.begin("look everywhere") as connection:
+            tables = connection.execute(
+                sa.text(
+                    "select table_schema, table_name from information_schema.tables where table_catalog = current_catalog"
+                    " and table_schema not in ('pg_catalog', 'information_schema')"
+                )
+            )
+            for schema, table in tables.all():
+                found[f"{schema}.{table}"] = str(connection.execute(sa.text(f'select * from {schema}."{table}"')).all())
+        return {place: text.lower() for place, text in found.items()}
 
     def rows(self, table: str) -> list[Row]:
         return self.ask(f"select * from {table}")

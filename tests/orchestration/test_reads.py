@@ -129,6 +129,23 @@ def test_the_jobs_run_on_postgresql(tmp_path: Path, new_database: Callable[[], s
         standing = "select count(*) as gaps from unified.gaps where status = 'open' and suppressed_by is null"
         assert json.loads(run("sql", "--json", standing).stdout) == [{"gaps": len(listed())}]
         assert "0 put aside" in run("rejects").stdout
+        nobody_who_is_gone_stands_anywhere(ours)
+
+
+def nobody_who_is_gone_stands_anywhere(ours: Company) -> None:
+    """Whom a tool deleted, and whom somebody erased; not in the versions that the views do not show either."""
+    agent = next(user for user in ours.world.alive("zendesk_user") if user["role"] == "agent")
+    seller = ours.world.salesforce_users[next(ours.world.alive("opportunity"))["OwnerId"]]
+    theirs = [value.lower() for value in (agent["name"], agent["email"], seller["Name"], seller["Email"])]
+    before = "\n".join(ours.told().values())
+    assert all(value in before for value in theirs)
+
+    ours.world.delete("zendesk_user", agent["id"])
+    ours.world.tick(4000)
+    run("sync", "zendesk")
+    run("privacy", "erase", seller["Email"], "--yes")
+
+    assert {place for place, text in ours.told().items() if any(value in text for value in theirs)} == set()
 
 
 def test_check_finds_that_a_warehouse_cannot_be_written(
