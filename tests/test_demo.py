@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
+
+from tests.browser import opened_page
 
 COMMAND = [str(Path(sys.executable).parent / "fullpicture")]
-CHROMIUM = shutil.which("chromium")
-QUIET = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +82,8 @@ def ui(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(ui: str) -> Iterator[Page]:
-    if not CHROMIUM:
-        pytest.skip("there is no chromium on this machine")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET.split())
-        page = browser.new_page(viewport={"width": 2400, "height": 1500}, base_url=ui)
-        page.set_default_timeout(30_000)
+    with opened_page(viewport={"width": 2400, "height": 1500}, base_url=ui) as page:
         yield page
-        browser.close()
 
 
 def test_the_ui_shows_the_graph_in_its_groups(page: Page, folder: Path) -> None:

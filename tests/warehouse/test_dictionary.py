@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from orchestration import settings
 from orchestration.synced import raw_tables, vendor_fields
+from tests.browser import opened_page
 from warehouse import migrate, models
 from warehouse.engine import Warehouse, verbatim
 from warehouse.publish import dictionary
@@ -75,3 +76,40 @@ def test_hostile_text_stays_text(page: Callable[[], str], monkeypatch: pytest.Mo
 
     assert HOSTILE not in text
     assert "&lt;script&gt;alert" in text
+
+
+def test_it_is_searched_and_read_in_a_browser_by_keys_alone_wide_and_narrow(tmp_path: Path) -> None:
+    warehouse = Warehouse(f"duckdb:///{tmp_path}/w.duckdb", tmp_path)
+    migrate.prepare(warehouse, raw_tables())
+    path = dictionary.publish(warehouse, tmp_path / "published", raw_tables(), {})
+    tables = ["customer_links", "customers_daily", "gap_decisions", "gap_events", "gaps"]
+    with opened_page(viewport={"width": 1200, "height": 800}, color_scheme="dark") as page:
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path.as_uri())
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 28)"
+        assert set(tables) <= set(page.locator("nav a:visible").all_inner_texts())
+
+        page.keyboard.press("/")
+        page.keyboard.type("gaps nowhere")
+        assert page.locator("nav a:visible").all_inner_texts() == []
+        assert "Nothing holds all of these words" in page.get_by_role("status").inner_text()
+        page.keyboard.press("Escape")
+        page.keyboard.type("decided DAY")
+        assert page.locator("section:visible h2").all_inner_texts() == ["unified.gap_decisions"]
+        assert page.locator("tr.column:visible td:first-child").all_inner_texts() == ["until"]
+        assert page.get_by_role("status").inner_text() == "1 column in 1 table"
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**#gap_decisions")
+        page.keyboard.press("Escape")
+        assert len(page.locator("section:visible").all()) > len(tables)
+
+        page.emulate_media(color_scheme="light")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(246, 247, 249)"
+        page.set_viewport_size({"width": 390, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        sideways = "[...document.querySelectorAll('.wide')].filter(box => box.scrollWidth > box.clientWidth).length"
+        assert page.evaluate(sideways) == 0
+        assert complaints == []
