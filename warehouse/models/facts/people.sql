@@ -78,7 +78,6 @@ with known as (
     group by mention.person_id
 ),
 
--- Colleagues are named: a gap says who can close it.
 told as (
     select
         known.tool,
@@ -88,26 +87,28 @@ told as (
         known.record_id,
         nullif(trim(known.name, ' '), '') as name,
         known.active,
-        case when known.role in ('user', 'agent', 'admin') then 'keep' else options.people end as people,
-        options.people_key
+        hidden.people,
+        hidden.people_key
     from known
-    cross join settings.options as options
+    -- Colleagues are named: a gap says who can close it.
+    left join settings.options as hidden
+        on hidden.people <> 'keep' and coalesce(known.role, '') not in ('user', 'agent', 'admin')
 )
 
 select
     told.tool,
     case
-        when told.people = 'keep' or strpos(told.person_id, '@') = 0 then told.person_id
+        when told.people is null or strpos(told.person_id, '@') = 0 then told.person_id
         else left(sha256(told.people_key || told.person_id), 16)
     end as person_id,
     case
-        when told.people = 'keep' then told.email
+        when told.people is null then told.email
         when told.people = 'hash' then left(sha256(told.people_key || told.email), 16)
     end as email,
     told.role,
     told.record_id,
     case
-        when told.people = 'keep' then told.name
+        when told.people is null then told.name
         when told.people = 'hash' then left(sha256(told.people_key || told.name), 16)
     end as name,
     told.active,
