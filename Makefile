@@ -7,11 +7,12 @@ BIN := .venv/bin
 demo: setup  ## three invented tools, read over HTTP into data/demo: the picture and its gaps
 	$(BIN)/fullpicture demo
 
+# Types are checked beside the tests, which leave a core alone now and then.
 test: setup  ## everything that must hold: style, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -rs -m "not soak and not bench"
+	$(BIN)/mypy & types=$$!; \
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -rs -m "not soak and not bench" && wait $$types
 
 dev: setup  ## the Dagster UI on 127.0.0.1:3000; DEMO=1 shows the demo's data
 	$(BIN)/fullpicture dev $(if $(DEMO),--demo)
