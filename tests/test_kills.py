@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from connectors.sandbox.world import World
 from orchestration.synced import raw_tables
-from tests.night import Company, Row, company, opened
+from tests.night import Company, Row, company
 from tests.test_rebuilt import UNIFIED
 from warehouse.engine import Warehouse
 
@@ -72,7 +72,7 @@ class Evening:
 
     def tables(self) -> dict[str, list[Row]]:
         raw = [table.full_name for table in raw_tables(self.ours.settings().config)]
-        with opened(self.ours.warehouse):
+        with self.ours.warehouse.hold("look at every table"):
             return {table: self.rows(table) for table in [*raw, *UNIFIED, "sync.cursors", "sync.rejects"]}
 
     def rows(self, table: str) -> list[Row]:

@@ -73,8 +73,9 @@ def story(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], s
             duckdb.night()
             postgres.night()
             night = Night(duckdb.world.now, true.tonight(), shown.tonight())
-            for table in (*TABLES, *(f"unified.{name}" for name in (*MODELS, "customer_links", "gaps", "gap_events"))):
-                night.tables[table], night.on_postgres[table] = duckdb.rows(table), postgres.rows(table)
+            with postgres.warehouse.hold("look at every table"):
+                for table in (*TABLES, *(f"unified.{name}" for name in (*MODELS, "customer_links", "gaps", "gap_events"))):
+                    night.tables[table], night.on_postgres[table] = duckdb.rows(table), postgres.rows(table)
             nights.append(night)
         yield Story(duckdb, postgres, nights)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -78,19 +78,20 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lost]:
             gaps.decide(connection, other, "snoozed", ours.world.now.date(), "somebody")
         lost = Lost(ours, {}, home, home)
         raw = [table.full_name for table in lost.raw]
-        lost.tables = {table: contents(ours, table) for table in [*UNIFIED, *raw, "sync.cursors", "sync.runs", "sync.counts"]}
+        lost.tables = contents(ours, [*UNIFIED, *raw, "sync.cursors", "sync.runs", "sync.counts"])
         lost.few = backup.make(ours.warehouse, home / "backup", lost.raw, keep=1)
         lost.all = backup.make(ours.warehouse, home / "backup", lost.raw, everything=True, keep=1)
         yield lost
 
 
-def contents(ours: Company, table: str) -> list[Row]:
+def contents(ours: Company, tables: Iterable[str]) -> dict[str, list[Row]]:
     """Rows in an order of their own; moments as texts, since each driver has its own name for UTC."""
-    rows = [
-        {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
-        for row in ours.rows(table)
-    ]
-    return sorted(rows, key=repr)
+    with ours.warehouse.hold("look at every table"):
+        return {table: sorted(map(_plain, ours.rows(table)), key=repr) for table in tables}
+
+
+def _plain(row: Row) -> Row:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
 
 
 def test_a_backup_and_one_night_make_the_tables_on_another_database_that_were_there(
@@ -101,11 +102,9 @@ def test_a_backup_and_one_night_make_the_tables_on_another_database_that_were_th
 
     ours.night()
 
-    for table in UNIFIED:
+    for table, found in contents(ours, UNIFIED).items():
         forgotten = FORGOTTEN.get(table, lambda row: False)
-        assert [row for row in contents(ours, table) if not forgotten(row)] == [
-            row for row in lost.tables[table] if not forgotten(row)
-        ], table
+        assert [row for row in found if not forgotten(row)] == [row for row in lost.tables[table] if not forgotten(row)], table
     assert any(row["removed_at"] for row in lost.tables["unified.links"])
     # which a new warehouse could not know
     assert min(row["first_seen_at"] for row in lost.tables["unified.gaps"]) < ours.world.now.date().isoformat()
@@ -114,12 +113,11 @@ def test_a_backup_and_one_night_make_the_tables_on_another_database_that_were_th
 
 def test_with_everything_all_is_as_it_was_and_the_next_night_finds_nothing_new(lost: Lost, tmp_path: Path) -> None:
     ours = lost.restored(lost.all, f"duckdb:///{tmp_path / 'new.duckdb'}", tmp_path)
-    for table in lost.tables.keys() - {model.full_name for model in models.library()}:
-        assert contents(ours, table) == lost.tables[table], table
+    restored = lost.tables.keys() - {model.full_name for model in models.library()}
+    assert contents(ours, restored) == {table: lost.tables[table] for table in restored}
 
     reports = ours.sync()
     ours.refresh()
 
     assert {table: report for table, report in reports.items() if report.inserted or report.updated or report.deleted} == {}
-    for table in UNIFIED:
-        assert contents(ours, table) == lost.tables[table], table
+    assert contents(ours, UNIFIED) == {table: lost.tables[table] for table in UNIFIED}

@@ -26,7 +26,7 @@ def ours(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(refill, "ROWS", 7)
     new_database: Callable[[], str] = request.getfixturevalue("new_database")
     with company(World(size="tiny"), tmp_path, new_database() if request.param == "postgresql" else None) as ours:
-        ours.off = ("zendesk", "pendo")
+        ours.off = ("salesforce", "zendesk", "pendo")
         ours.world.tick(300)
         ours.sync()
         ours.world.delete("issue", next(iter(ours.world.alive("issue")))["id"])
@@ -73,6 +73,8 @@ def test_issues_follow_the_map_without_being_read_again(ours: Company) -> None:
 
 
 def test_deals_follow_the_map_too(ours: Company) -> None:
+    ours.off = ("jira", "zendesk", "pendo")
+    ours.sync()
     deals = ours.world.opportunities
     reasons = {id_: deal["Loss_Reason__c"] for id_, deal in deals.items()}
     assert {value for value in reasons.values() if value}
