@@ -26,6 +26,7 @@ import warehouse.engine
 from connectors.sandbox.world import World
 from orchestration import settings
 from orchestration.cli import app
+from tests.homes import keep_no_events
 from tests.night import Company, company
 from tests.truth.raw import TABLES, Shown, check
 from warehouse.engine import Warehouse, WarehouseError
@@ -80,6 +81,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_next_night_is_right(tmp_path: P
     small = tmp_path / "small"
     with little_room(small, 3 << 20) as more, company(World(size="tiny"), small, processes=True) as ours:
         ours.off = ("salesforce", "jira", "pendo")
+        keep_no_events(tmp_path / "dagster")
         settings.put({**ours.environment, "DAGSTER_HOME": str(tmp_path / "dagster")})
         for command in ("sync", "refresh"):
             one_line(run(command), "has no room left", "Make room, and run this again: what had been committed stands.")
@@ -247,6 +249,7 @@ def known(night: Company, tmp_path: Path) -> Warehouse:
     file = tmp_path / "warehouse.duckdb"
     shutil.copy(str(night.warehouse.url.database), file)
     home = {"FULLPICTURE_HOME": str(tmp_path), "DAGSTER_HOME": None, "WAREHOUSE_URL": f"duckdb:///{file}"}
+    keep_no_events(tmp_path / "dagster")
     settings.put(night.environment | home)
     return settings.load().warehouse()
 

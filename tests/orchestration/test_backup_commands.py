@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from connectors.sandbox.world import World
 from orchestration import settings
 from orchestration.cli import app
+from tests.homes import keep_no_events
 from tests.night import Company, company
 
 
@@ -18,6 +19,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """A company that uses Jira alone, after one night."""
     with company(World(size="tiny"), tmp_path_factory.mktemp("home")) as ours:
         ours.off = ("salesforce", "zendesk", "pendo")
+        keep_no_events(ours.home / "dagster")
         settings.put(ours.environment)
         ours.sync()
         result = run("refresh")
@@ -31,6 +33,7 @@ def run(*arguments: str) -> Result:
 
 def moved_to(ours: Company, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new home with nothing in it."""
+    keep_no_events(home / "dagster")
     monkeypatch.setenv("FULLPICTURE_HOME", str(home))
     monkeypatch.setenv("WAREHOUSE_URL", f"duckdb:///{home / 'warehouse.duckdb'}")
     monkeypatch.delenv("DAGSTER_HOME")

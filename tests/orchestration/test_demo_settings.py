@@ -14,6 +14,7 @@ from connectors.http import Limiter
 from connectors.sandbox.world import World
 from orchestration import cli, demo, settings
 from orchestration.cli import app
+from tests.homes import keep_no_events
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +27,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     @contextmanager
     def started(**chosen: Any) -> Iterator[list[str]]:
         with start(**chosen):
+            keep_no_events(settings.load().dagster_home)
             yield ["jira"]
 
     monkeypatch.setattr(demo, "started", started)

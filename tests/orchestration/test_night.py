@@ -15,6 +15,7 @@ from connectors.sandbox.serve import Running
 from connectors.sandbox.world import World
 from orchestration import query, settings
 from orchestration.cli import app
+from tests.homes import keep_no_events
 from tests.night import Company, Row, company
 from tests.test_picture import KEYS, agree
 from tests.truth.picture import Nights
@@ -159,7 +160,8 @@ def test_a_table_that_lost_most_of_its_rows_keeps_its_old_version_until_somebody
 ) -> None:
     shutil.copytree(home, tmp_path / "copy")
     monkeypatch.setenv("FULLPICTURE_HOME", str(tmp_path / "copy"))
-    monkeypatch.delenv("DAGSTER_HOME")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    keep_no_events(tmp_path / "dagster")
     warehouse = settings.load().warehouse()
     with warehouse.begin("lose most links") as connection:
         connection.execute(sa.text("delete from zendesk.jira_links where id not like '%0'"))

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from connectors.sandbox.world import World
 from orchestration import settings
 from orchestration.cli import app
+from tests.homes import keep_no_events
 from tests.night import Company, company
 
 
@@ -21,11 +22,12 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """A company after a whole night on the way of the command line."""
     with company(World(size="tiny"), tmp_path_factory.mktemp("home")) as ours:
         ours.night_of_jobs()
+        keep_no_events(ours.home / "forgetful")
         yield ours
 
 
 def run(ours: Company, *arguments: str, **more: Any) -> Result:
-    settings.put(ours.environment)
+    settings.put({**ours.environment, "DAGSTER_HOME": str(ours.home / "forgetful")})
     return CliRunner().invoke(app, list(arguments), **more)
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from connectors.sandbox.world import World
 from orchestration import settings, synced
 from orchestration.cli import app
+from tests.homes import keep_no_events
 from tests.night import Company, company
 from warehouse.engine import Warehouse
 
@@ -117,6 +118,7 @@ def test_the_refresh_keeps_nobodys_data_either(tiny: Company, tmp_path: Path, mo
 
 def test_the_jobs_run_on_postgresql(tmp_path: Path, new_database: Callable[[], str]) -> None:
     with company(World(size="tiny"), tmp_path, new_database()) as ours:
+        keep_no_events(tmp_path / "dagster")
         settings.put(ours.environment)
         for command in (["gaps"], ["sql", "select * from unified.customers"]):
             said = run(*command, exit_code=1).stderr

@@ -14,12 +14,14 @@ from typer.testing import CliRunner, Result
 from connectors.sandbox.world import World
 from orchestration import settings
 from orchestration.cli import app
+from tests.homes import keep_no_events
 from tests.night import Company, company
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Iterator[Company]:
     with company(World(size="tiny"), tmp_path) as tiny:
+        keep_no_events(tmp_path / "dagster")
         settings.put(tiny.environment)
         yield tiny
 
