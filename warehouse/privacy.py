@@ -134,7 +134,11 @@ def people_key(connection: sa.Connection, key: Callable[[bool], bytes]) -> str:
 def redact_deleted(connection: sa.Connection, raw: Sequence[RawTable], known: Erased) -> int:
     """Redacts everybody whom their own tool has deleted, in the raw tables and in what is kept of the others. Returns of
     how many people something was left to redact."""
-    return _redact(connection, raw, {table.full_name: "t._deleted_at is not null" for table in raw if table.people}, known)[0]
+    where = {table.full_name: "t._deleted_at is not null" for table in raw if table.people}
+    redacted, _ = _redact(connection, raw, where, known)
+    if redacted:
+        _moved(connection, versions.REDACTED)
+    return redacted
 
 
 def erase(connection: sa.Connection, raw: Sequence[RawTable], known: Erased, address: str) -> dict[str, int]:
@@ -152,6 +156,7 @@ def erase(connection: sa.Connection, raw: Sequence[RawTable], known: Erased, add
     for hash_ in sorted(hashes):
         values = {"hash": hash_, "at": datetime.now(UTC)}
         connection.execute(sa.text("insert into sync.erased (hash, erased_at) values (:hash, :at)"), values)
+    _moved(connection, versions.REDACTED)
     by_name = {table.full_name: table for table in raw}
     for table, columns in _text_columns(connection, raw, views=False).items():
         if _scrub(connection, table, columns, address, known.alias(address)) and table in by_name:

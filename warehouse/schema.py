@@ -208,7 +208,7 @@ SYNC = (
         "versions",
         "How often each raw table was written to.",
         """
-        table_name text Schema and table.
+        table_name text Schema and table; or redacted, for people who were taken out of any.
         version integer Counts up with every transaction that changed rows.
     """,
     ),

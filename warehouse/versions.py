@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from warehouse.engine import verbatim
 
 UNIFIED_OR_OURS = ("unified", "sync", "settings")  # every other schema holds raw tables
+REDACTED = "redacted"  # counts up, like a table, whenever people were taken out of the warehouse
 
 
 class Executes(Protocol):
@@ -28,6 +29,12 @@ def moved(bulk: Executes, table: str) -> None:
 
 def _known(table: str) -> str:
     return f"select 1 from sync.versions where table_name = '{table}'"
+
+
+def redactions(connection: sa.Connection) -> int:
+    """How often people were taken out."""
+    found = connection.execute(sa.text("select version from sync.versions where table_name = :name"), {"name": REDACTED})
+    return int(found.scalar() or 0)
 
 
 def states(connection: sa.Connection, reads: Mapping[str, Iterable[str]]) -> dict[str, str]:

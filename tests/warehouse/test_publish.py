@@ -74,7 +74,7 @@ def test_a_copy_that_fails_leaves_the_old_one(on_duckdb: Warehouse, tmp_path: Pa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(copy, "_write", full)
+    monkeypatch.setattr(copy, "_write_unified", full)
     with pytest.raises(OSError, match="No space left"):
         publish(on_duckdb, tmp_path / "published")
 

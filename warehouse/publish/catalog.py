@@ -22,7 +22,8 @@ _KEYS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A table of schema `unified`. `source`: the model whose lineage its columns share; none if Python writes them."""
+    """A table of schema `unified`. `source`: the model whose lineage its columns share; none if Python writes them. `by`: the
+    columns by which it is built anew in parts."""
 
     name: str
     kind: Literal["model", "ledger", "history"]
@@ -30,12 +31,13 @@ class Entry:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     source: str | None = None
+    by: tuple[str, ...] = ()
 
 
 def catalog() -> list[Entry]:
     """Every table of schema `unified`, by name."""
     library = models.library()
-    entries = [Entry(m.name, "model", m.description, m.key, m.columns, m.name) for m in library]
+    entries = [Entry(m.name, "model", m.description, m.key, m.columns, m.name, m.by) for m in library]
     declared = [table for table in (*LEDGERS, *DECISIONS) if table.schema == "unified"]
     entries += [Entry(t.name, "ledger", t.description, _KEYS[t.name], t.columns) for t in declared]
     for kept in history.ledgers():

@@ -7,37 +7,77 @@ there readers have the views.
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from warehouse.engine import Warehouse, verbatim
+from warehouse import versions
+from warehouse.engine import Warehouse, WarehouseError, verbatim
+from warehouse.publish import pieces
 
 FILE = "fullpicture.duckdb"
 OWN = ("unified", "settings", "sync", "build")  # every other schema holds the raw tables of a tool
+_FORM = 1  # counts up when the copy comes to hold other things
+_MAIN = "current_database()"
 
 
 def publish(warehouse: Warehouse, folder: Path, *, include_raw: bool = False) -> Path | None:
-    """Writes the copy aside and renames it in; a reader that has the old one open keeps it. None on PostgreSQL."""
+    """Writes the copy aside and renames it in; a reader that has the old one open keeps it. None on PostgreSQL.
+
+    It begins as the last one, of which only what has changed is written again: not when people were taken out since then,
+    who would stay in the parts of the file that are free now.
+    """
     if warehouse.dialect != "duckdb":
         return None
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / FILE
     aside = folder / f".{FILE}.new"
-    aside.unlink(missing_ok=True)
+    _remove(aside)
     try:
         with warehouse.hold("publish the copy"):
-            _statement(warehouse, "attach '{}' as published".format(str(aside).replace("'", "''")))
+            with warehouse.begin("look who was taken out") as connection:
+                began = {"": f"form {_FORM}, {versions.redactions(connection)} redactions"}
+            known = _attach(warehouse, target, aside, began)
             try:
                 with warehouse.begin("write the copy") as connection:
                     _write_machinery(connection)
-                    _write(connection, ("unified", *(_raw(connection) if include_raw else ())))
+                    now = _write_unified(connection, known)
+                    _write_raw(connection, _raw(connection) if include_raw else ())
+                    _keep(connection, now | began)
             finally:
                 _statement(warehouse, "detach published")
         os.replace(aside, target)
     finally:
-        aside.unlink(missing_ok=True)
+        _remove(aside)
     return target
+
+
+def _remove(path: Path) -> None:
+    for file in (path, path.with_name(f"{path.name}.wal")):  # the other is left if a process was killed
+        file.unlink(missing_ok=True)
+
+
+def _attach(warehouse: Warehouse, target: Path, aside: Path, began: pieces.States) -> pieces.States:
+    """Attaches what becomes the copy; returns what stands in it already."""
+    attach = "attach '{}' as published".format(str(aside).replace("'", "''"))
+    if target.exists():
+        shutil.copyfile(target, aside)
+        with suppress(sa.exc.DBAPIError, WarehouseError):  # whatever is wrong with it, a new one is right
+            _statement(warehouse, attach)
+            with warehouse.begin("look what was published") as connection, suppress(sa.exc.DBAPIError):
+                known: pieces.States = dict(
+                    connection.execute(verbatim("select piece, state from published.sync.pieces")).tuples().all()
+                )
+                if known.items() >= began.items():
+                    return known
+        with suppress(sa.exc.DBAPIError, WarehouseError):
+            _statement(warehouse, "detach published")
+        _remove(aside)
+    _statement(warehouse, attach)
+    return {}
 
 
 def _statement(warehouse: Warehouse, sql: str) -> None:
@@ -47,33 +87,86 @@ def _statement(warehouse: Warehouse, sql: str) -> None:
 
 def _write_machinery(connection: sa.Connection) -> None:
     """What runs did and what they put aside; without what the vendor had sent, which may be anything."""
-    connection.execute(verbatim("create schema published.sync"))
-    connection.execute(verbatim("create table published.sync.runs as from sync.runs"))
-    connection.execute(verbatim("create table published.sync.rejects as select * exclude (original) from sync.rejects"))
+    connection.execute(verbatim("create schema if not exists published.sync"))
+    connection.execute(verbatim("create or replace table published.sync.runs as from sync.runs"))
+    connection.execute(
+        verbatim("create or replace table published.sync.rejects as select * exclude (original) from sync.rejects")
+    )
     for table in ("runs", "rejects"):
         _comment(connection, "sync", table, None)
 
 
-def _raw(connection: sa.Connection) -> list[str]:
+def _keep(connection: sa.Connection, now: pieces.States) -> None:
+    connection.execute(verbatim("create or replace table published.sync.pieces (piece text, state text)"))
+    connection.execute(
+        sa.text("insert into published.sync.pieces values (:piece, :state)"),
+        [{"piece": piece, "state": state} for piece, state in sorted(now.items())],
+    )
+
+
+def _write_unified(connection: sa.Connection, known: pieces.States) -> pieces.States:
+    """Brings the unified tables of the copy to what they are; returns the pieces that then stand in it."""
+    connection.execute(verbatim("create schema if not exists published.unified"))
+    ours, theirs = _tables(connection, "unified"), _tables(connection, "unified", "'published'")
+    for table in theirs.keys() - ours.keys():
+        connection.execute(verbatim(f'drop table published.unified."{table}"'))
+    now = pieces.states(connection, {table: list(columns) for table, columns in ours.items()}, known)
+    for change in pieces.changes(ours, now, known):
+        _write(connection, "unified", change.table, change.months if ours[change.table] == theirs.get(change.table) else None)
+    return now
+
+
+def _write_raw(connection: sa.Connection, schemas: Iterable[str]) -> None:
+    """The raw tables of these schemas, whole; none of others, which somebody had asked for before."""
+    for schema in _raw(connection, "'published'"):
+        connection.execute(verbatim(f"drop schema published.{schema} cascade"))
+    for schema in schemas:
+        connection.execute(verbatim(f"create schema published.{schema}"))
+        for table in _tables(connection, schema):
+            _write(connection, schema, table)
+
+
+def _write(connection: sa.Connection, schema: str, table: str, months: Sequence[str] | None = None) -> None:
+    """Writes a table, or only these months of it, with its comments."""
+    place = f'{schema}."{table}"'
+    if months is None:
+        connection.execute(verbatim(f"create or replace table published.{place} as from {place}"))
+    elif months:
+        among = ", ".join(f"'{month}'" for month in months)
+        connection.execute(verbatim(f"delete from published.{place} where {pieces.MONTH} in ({among})"))
+        connection.execute(
+            verbatim(f"insert into published.{place} by name select * from {place} where {pieces.MONTH} in ({among})")
+        )
+    comment = connection.execute(
+        sa.text(
+            "select comment from duckdb_tables()"
+            " where schema_name = :schema and table_name = :table and database_name = current_database()"
+        ),
+        {"schema": schema, "table": table},
+    )
+    _comment(connection, schema, table, comment.scalar_one())
+
+
+def _raw(connection: sa.Connection, database: str = _MAIN) -> list[str]:
     found = connection.execute(
-        verbatim("select distinct schema_name from duckdb_tables() where database_name = current_database() order by 1")
+        verbatim(f"select distinct schema_name from duckdb_tables() where database_name = {database} order by 1")
     )
     return [name for name in found.scalars() if name not in OWN]
 
 
-def _write(connection: sa.Connection, schemas: tuple[str, ...]) -> None:
-    for schema in schemas:
-        tables = connection.execute(
-            sa.text(
-                "select table_name, comment from duckdb_tables()"
-                " where schema_name = :schema and database_name = current_database() order by table_name"
-            ),
-            {"schema": schema},
-        ).all()
-        connection.execute(verbatim(f"create schema if not exists published.{schema}"))
-        for table, comment in tables:
-            connection.execute(verbatim(f'create table published.{schema}."{table}" as from {schema}."{table}"'))
-            _comment(connection, schema, table, comment)
+def _tables(connection: sa.Connection, schema: str, database: str = _MAIN) -> dict[str, dict[str, str]]:
+    """The tables of a schema: their columns and types, in order."""
+    rows = connection.execute(
+        sa.text(
+            "select table_name, column_name, data_type from duckdb_columns()"
+            f" where schema_name = :schema and database_name = {database} order by table_name, column_index"
+        ),
+        {"schema": schema},
+    )
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in rows:
+        found.setdefault(table, {})[column] = kind
+    return found
 
 
 def _comment(connection: sa.Connection, schema: str, table: str, comment: str | None) -> None:
