@@ -28,4 +28,7 @@ select
 from broken
 join unified.tickets as ticket on ticket.tool = broken.ticket_tool and ticket.ticket_id = broken.ticket_id
 left join unified.people as assignee
-    on assignee.tool = ticket.tool and assignee.person_id = ticket.assignee_id and assignee.active
+    on assignee.tool = ticket.tool
+    and assignee.person_id = ticket.assignee_id
+    and assignee.active
+    and assignee.role <> 'end-user'  -- who was an agent once closes nothing any more, and is not named
