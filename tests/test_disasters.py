@@ -146,14 +146,14 @@ def test_a_connection_that_ends_in_the_middle_costs_nothing(
     staged: list[str] = []
     stage = warehouse.engine._PostgresBulk.stage
 
-    def ends(self: object, table: str, rows: object) -> None:
+    def ends(self: object, table: str, rows: object, **known: bool) -> None:
         staged.append(table)
         if len(staged) == moment and how == "restarted":
             server.stop()
             server.start()
         elif len(staged) == moment:
             server.psql(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
-        stage(self, table, rows)  # type: ignore[arg-type]
+        stage(self, table, rows, **known)  # type: ignore[arg-type]
 
     with company(World(size="tiny"), tmp_path, url) as ours:
         ours.off = ("salesforce", "pendo")

@@ -48,15 +48,17 @@ class WarehouseError(Exception):
 
 class Bulk(Protocol):
     """One transaction on the driver itself, for rows that come as Arrow. Parameters are `$1`, `$2` on both databases.
-    `place`: the column that tells where a row lies, until the transaction writes to it."""
+    `place`: the column that tells where a row lies, until the transaction writes to it. `indexed`: whether tables have the
+    index of their key that they are declared to have."""
 
     place: str
+    indexed: bool
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Runs a statement and returns how many rows it touched."""
 
-    def look_up(self, sql: str) -> None:
-        """Runs a statement that finds single rows of a large table by the index of its key."""
+    def look_up(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a query that finds single rows of a large table by the index of its key."""
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -64,8 +66,9 @@ class Bulk(Protocol):
     def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
         """The rows of a query as Arrow, so that few of them are held at a time."""
 
-    def stage(self, name: str, rows: pa.Table) -> None:
-        """Makes `rows` readable as a temporary table `name` until the transaction ends, in place of an earlier one."""
+    def stage(self, name: str, rows: pa.Table, *, analyzed: bool = True) -> None:
+        """Makes `rows` readable as a temporary table `name` until the transaction ends, in place of an earlier one.
+        `analyzed`: the database is to know them well enough to choose how to join them."""
 
     def remove(self, table: str, places: str) -> None:
         """Deletes the rows of a table that lie where a query says."""
@@ -247,6 +250,7 @@ class Warehouse:
             with connection.cursor() as cursor:
                 cursor.execute("set timezone = 'UTC'")
                 cursor.execute("set work_mem = '128MB'")  # for joins of a group of rows with their table
+                cursor.execute("set temp_buffers = '128MB'")  # for such a group, which else is written to files and read again
                 cursor.execute(f"set lock_timeout = {self._lock_timeout}")
             yield connection
         finally:
@@ -319,6 +323,7 @@ def _place(schema: str, table: str) -> str:
 
 class _DuckDBBulk:
     place = "rowid"
+    indexed = False
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
@@ -328,16 +333,15 @@ class _DuckDBBulk:
         rows = self._connection.execute(sql, list(parameters) or None).fetchall()
         return int(rows[0][0]) if rows and isinstance(rows[0][0], int) else 0
 
-    def look_up(self, sql: str) -> None:
-        self._connection.execute(sql)
-
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, list(parameters) or None).fetchall()
+
+    look_up = fetch  # there is no index
 
     def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
         yield from self._connection.sql(sql).to_arrow_reader(_BATCH)
 
-    def stage(self, name: str, rows: pa.Table) -> None:
+    def stage(self, name: str, rows: pa.Table, *, analyzed: bool = True) -> None:  # noqa: ARG002 - it reads Arrow as it is
         self._connection.register(name, rows)
         self._staged.add(name)
 
@@ -357,6 +361,7 @@ class _DuckDBBulk:
 
 class _PostgresBulk:
     place = "ctid"
+    indexed = True
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -366,13 +371,17 @@ class _PostgresBulk:
             cursor.execute(sql, tuple(parameters) or None)
             return max(int(cursor.rowcount), 0)
 
-    def look_up(self, sql: str) -> None:
+    def look_up(self, sql: str) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
-            # PostgreSQL would rather read the whole of a table that it has not analyzed lately.
-            for setting in ("set local enable_hashjoin = off", "set local enable_mergejoin = off", sql):
-                cursor.execute(setting)
-            for setting in ("enable_hashjoin", "enable_mergejoin"):
+            # Of a table that it has not analyzed lately PostgreSQL would rather read the whole, or compile what is soon done.
+            settings = ("enable_hashjoin", "enable_mergejoin", "jit")
+            for setting in settings:
+                cursor.execute(f"set local {setting} = off")
+            cursor.execute(sql)
+            found = list(cursor.fetchall())
+            for setting in settings:
                 cursor.execute(f"set local {setting} to default")
+            return found
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
@@ -384,11 +393,12 @@ class _PostgresBulk:
             cursor.execute(sql)
             yield from cursor.fetch_record_batch()
 
-    def stage(self, name: str, rows: pa.Table) -> None:
+    def stage(self, name: str, rows: pa.Table, *, analyzed: bool = True) -> None:
         with self._connection.cursor() as cursor:
             cursor.execute(f'drop table if exists pg_temp."{name}"')
             cursor.adbc_ingest(name, rows, mode="create", temporary=True)
-            cursor.execute(f'analyze pg_temp."{name}"')
+            if analyzed:
+                cursor.execute(f'analyze pg_temp."{name}"')
 
     def remove(self, table: str, places: str) -> None:
         with self._connection.cursor() as cursor:  # as an array each is looked up; as a query the whole table is gone through

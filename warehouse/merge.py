@@ -18,6 +18,8 @@ from warehouse.schema import ARROW, RawTable
 from warehouse.versions import moved
 
 FEW = 100  # rows that may vanish at once without a doubt
+# A deleted record that comes again, deleted still, keeps the moment that was first seen.
+_GONE = "case when s._deleted_at is null then null else coalesce(t._deleted_at, s._deleted_at) end"
 
 
 class SpanLike(Protocol):
@@ -86,8 +88,9 @@ class Proof:
 
 def append(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: TableReport) -> None:
     """Adds rows of which no key stands in the table, each once, without a look at it."""
-    names = [*(column.name for column in table.columns), "extra", "_deleted_at"]
-    whole = rows.select(names).append_column("_synced_at", pa.repeat(pa.scalar(at, ARROW["timestamp"]), len(rows)))
+    whole = rows.select([*_arriving(table), "_deleted_at"]).append_column(
+        "_synced_at", pa.repeat(pa.scalar(at, ARROW["timestamp"]), len(rows))
+    )
     bulk.append(table.schema, table.name, whole)
     moved(bulk, table.full_name)
     counts.inserted += len(rows)
@@ -95,29 +98,53 @@ def append(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: Ta
 
 def merge(bulk: Bulk, table: RawTable, rows: pa.Table, at: datetime, counts: TableReport, *, once: bool = False) -> None:
     """New rows are added, changed ones replaced, unchanged and older ones left alone. `once`: no key comes twice."""
-    incoming, fate = "_incoming", "_fate"
-    bulk.stage(incoming, rows.append_column("_position", pa.array(range(rows.num_rows), pa.int64())))
-    bulk.execute(f"drop table if exists {fate}")
-    compare = bulk.look_up if once and table.index else bulk.execute
-    compare(f"create temporary table {fate} as {_compared(table, bulk.place, once=once)}")
-    kinds = dict(bulk.fetch(f"select _kind, count(*) from {fate} group by _kind"))
-    if kinds.get("update"):
-        bulk.remove(table.full_name, f"select _stands from {fate} where _kind = 'update'")
+    looked_up = once and bulk.indexed and bool(table.index)
+    bulk.stage("_incoming", rows.append_column("_position", pa.array(range(rows.num_rows), pa.int64())), analyzed=not looked_up)
+    kinds = _looked_up(bulk, table, at) if looked_up else _joined(bulk, table, at, once=once)
     if kinds:
-        columns = [quoted(column.name) for column in table.columns] + ["extra"]
-        bulk.execute(
-            f"insert into {table.full_name} ({', '.join(columns)}, _deleted_at, _synced_at) "
-            f"select {', '.join(f's.{name}' for name in columns)}, f._gone, {moment(at)} "
-            f"from {incoming} as s join {fate} as f on f._place = s._position"
-        )
         moved(bulk, table.full_name)
-    bulk.execute(f"drop table {fate}")
     counts.inserted += kinds.get("insert", 0)
     counts.updated += kinds.get("update", 0)
     counts.unchanged += rows.num_rows - sum(kinds.values())
 
 
-def _compared(table: RawTable, place: str, *, once: bool) -> str:
+def _looked_up(bulk: Bulk, table: RawTable, at: datetime) -> dict[str, int]:
+    """Merges `_incoming`, where no key comes twice, in one pass: finds each row by the index and writes it at once. Returns
+    how many rows were an insert, and how many an update."""
+    written = {name: f"s.{quoted(name)}" for name in (*_arriving(table), "_deleted_at")} | {"_synced_at": moment(at)}
+    # A row is replaced as a whole: nothing old stays in a column that is declared no more.
+    standing = bulk.fetch(
+        "select cast(column_name as text) from information_schema.columns where table_schema = $1 and table_name = $2",
+        [table.schema, table.name],
+    )
+    replaced = {**{name: "null" for (name,) in standing}, **written, "_deleted_at": _GONE}
+    kinds = bulk.look_up(
+        f"with made as (merge into {table.full_name} as t using _incoming as s on {_same(table.key, 't', 's')} "
+        f"when matched and {_changed(table)} then update set {', '.join(f'{quoted(n)} = {v}' for n, v in replaced.items())} "
+        f"when not matched then insert ({', '.join(map(quoted, written))}) values ({', '.join(written.values())}) "
+        "returning lower(merge_action()) as _kind) select _kind, count(*) from made group by _kind"
+    )
+    return dict(kinds)
+
+
+def _joined(bulk: Bulk, table: RawTable, at: datetime, *, once: bool) -> dict[str, int]:
+    """Merges `_incoming` by a join with the whole table. Returns how many rows were an insert, and how many an update."""
+    bulk.execute(f"create temporary table _fate as {_fates(table, bulk.place, once=once)}")
+    kinds = dict(bulk.fetch("select _kind, count(*) from _fate group by _kind"))
+    if kinds.get("update"):
+        bulk.remove(table.full_name, "select _stands from _fate where _kind = 'update'")
+    if kinds:
+        columns = [quoted(name) for name in _arriving(table)]
+        bulk.execute(
+            f"insert into {table.full_name} ({', '.join(columns)}, _deleted_at, _synced_at) "
+            f"select {', '.join(f's.{name}' for name in columns)}, f._gone, {moment(at)} "
+            "from _incoming as s join _fate as f on f._place = s._position"
+        )
+    bulk.execute("drop table _fate")
+    return kinds
+
+
+def _fates(table: RawTable, place: str, *, once: bool) -> str:
     """Of each key the newest version that arrived, the last one where versions are equal; of those the ones that are new
     or changed against what stands, with what to do with them.
 
@@ -125,31 +152,37 @@ def _compared(table: RawTable, place: str, *, once: bool) -> str:
     as older than all that comes after it, so that no change is lost, however rows are cut into batches.
     """
     key = ", ".join(quoted(name) for name in table.key)
-    arrived, order, not_older = "_incoming", "", "true"
+    arrived, order = "_incoming", ""
     if table.version:
         name = quoted(table.version)
         unknown = f"max(case when {name} is null then _position end) over (partition by {key})"
         arrived = f"(select *, coalesce({unknown}, 0) as _unknown from _incoming) as arrived"
         order = f"(_position >= _unknown) desc, {name} desc nulls last, "
-        not_older = f"(t.{name} is null or s.{name} is null or s.{name} >= t.{name})"
     newest = (
         f"select _position as _place from (select _position, "
         f"row_number() over (partition by {key} order by {order}_position desc) as _rank from {arrived}) as ranked "
         "where _rank = 1"
     )
-    compared = [column.name for column in table.columns if column.name not in table.volatile] + ["extra"]
-    changed = " or ".join(f"s.{quoted(name)} is distinct from t.{quoted(name)}" for name in compared)
     new = f"t.{quoted(table.key[0])} is null"
     return (
-        f"select t.{place} as _stands, s._position as _place, "
-        # A deleted record that comes again, deleted still, keeps the moment that was first seen.
-        "case when s._deleted_at is null then null else coalesce(t._deleted_at, s._deleted_at) end as _gone, "
+        f"select t.{place} as _stands, s._position as _place, {_GONE} as _gone, "
         f"case when {new} then 'insert' else 'update' end as _kind "
         f"from _incoming as s {'' if once else f'join ({newest}) as f on f._place = s._position '}"
-        f"left join {table.full_name} as t on {_same(table.key, 't', 's')} "
-        f"where {new} or ({not_older} and "
-        f"({changed} or (s._deleted_at is null) is distinct from (t._deleted_at is null)))"
+        f"left join {table.full_name} as t on {_same(table.key, 't', 's')} where {new} or {_changed(table)}"
     )
+
+
+def _changed(table: RawTable) -> str:
+    """Whether the row `s` that arrived is to replace `t`, which stands: it is not older, and not the same."""
+    name = quoted(table.version)
+    not_older = f"(t.{name} is null or s.{name} is null or s.{name} >= t.{name}) and " if table.version else ""
+    compared = (quoted(name) for name in _arriving(table) if name not in table.volatile)
+    differs = " or ".join(f"s.{name} is distinct from t.{name}" for name in compared)
+    return f"({not_older}({differs} or (s._deleted_at is null) is distinct from (t._deleted_at is null)))"
+
+
+def _arriving(table: RawTable) -> list[str]:
+    return [*(column.name for column in table.columns), "extra"]
 
 
 def sweep(bulk: Bulk, table: RawTable, present: PresentLike, at: datetime, counts: TableReport, *, doubted: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -12,6 +13,7 @@ import adbc_driver_manager
 import duckdb
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 from connectors.base import ARROW, Batch, Count, Reject, Span
 from tests.warehouse.things import START, THINGS, batch, loaded, ran, row, rows_of
@@ -128,6 +130,17 @@ def test_a_change_in_the_undeclared_fields_alone_is_a_change(things: Warehouse) 
 
     assert loaded(things, batch([row(1, extra='{"a": 2}')], night=2)).updated == 1
     assert rows_of(things, "select extra from zendesk.things") == [('{"a": 2}',)]
+
+
+def test_a_changed_row_keeps_nothing_in_a_column_that_is_declared_no_more(things: Warehouse) -> None:
+    prepare(things, [replace(THINGS, columns=(*THINGS.columns, Column("weight", "integer", "What it weighed.")))])
+    loaded(things, batch([row(1), row(2)]))
+    with things.begin("weigh them") as connection:
+        connection.execute(sa.text("update zendesk.things set weight = 7"))
+
+    assert loaded(things, batch([row(1), row(2, version=2), row(3)], night=2)).updated == 1
+
+    assert rows_of(things, "select id, weight from zendesk.things order by id") == [(1, 7), (2, None), (3, None)]
 
 
 def test_a_deleted_row_is_marked_once_and_revived_when_it_is_back(things: Warehouse) -> None:
