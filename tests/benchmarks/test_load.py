@@ -24,7 +24,7 @@ from warehouse.engine import Warehouse
 from warehouse.schema import Column, RawTable
 
 pytestmark = pytest.mark.bench
-ROWS, PAGE, TIMES = 1_000_000, 1_000, 1
+ROWS, PAGE, TIMES = 1_000_000, 1_000, 3
 START = datetime(2026, 3, 1, tzinfo=UTC)
 COLUMNS = (
     Column("id", "integer", "."),
