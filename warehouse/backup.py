@@ -35,6 +35,7 @@ _MADE_ANEW = {
     "sync.versions",
     "sync.builds",
     "sync.parts",
+    "sync.months",
     "sync.domains",
     "sync.text_keys",
     "sync.rejects",

@@ -55,6 +55,7 @@ class Model:
         return self.select.sql(dialect)
 
 
+_PARTS = {"date": "date", "integer": "bigint", "text": "text"}  # types by which a table can be built anew in parts, as SQL
 CHECKS: Mapping[str, str] = {
     "key_is_unique": "No two rows have the same key.",
     "key_is_never_null": "Every row has its whole key.",
@@ -203,7 +204,9 @@ def build(connection: sa.Connection, model: Model, shape: Shape, *, accept: bool
     by = {column: {table: names for table, names in read.items() if column in names} for column in model.by}
     anew = _anew(connection, model, by, states) if by else None
     if anew is not None and previous is not None:
-        where, checked = _replace_parts(connection, model, by)
+        where, checked = _replace_parts(
+            connection, model, {column: by[column] for column, (changed, _) in anew.items() if changed}
+        )
     else:
         replace = _replace_on_duckdb if connection.dialect.name == "duckdb" else _replace_on_postgres
         where = checked = replace(connection, model)
@@ -223,7 +226,8 @@ def _anew(
 ) -> dict[str, tuple[int, int]] | None:
     """By column, how many parts of the standing table are to be built anew, and of how many; None: the whole."""
     rest = {table: state for table, state in states.items() if not any(table in inputs for inputs in by.values())}
-    return parts.changed(connection, model.full_name, by, json.dumps([model.select.definition, rest]))
+    types = {column.name: _PARTS[column.type] for column in model.columns if column.name in by}
+    return parts.changed(connection, model.full_name, by, types, json.dumps([model.select.definition, rest]))
 
 
 def _check_header(model: Model) -> None:
@@ -244,8 +248,10 @@ def _check_header(model: Model) -> None:
         raise ModelError(model.path, 1, f"describes {len(declared)} columns and selects {len(selected)}: see {odd}.")
     if unknown := set(model.key) - set(declared):
         raise ModelError(model.path, 1, f"has {', '.join(sorted(unknown))} in its key, which is no column of it.")
-    if unknown := set(model.by) - set(model.key):
-        raise ModelError(model.path, 1, f"is built by {', '.join(sorted(unknown))}, which is not in its key.")
+    if unknown := set(model.by) - {
+        column.name for column in model.columns if column.name in model.key and column.type in _PARTS
+    }:
+        raise ModelError(model.path, 1, f"is built by {', '.join(sorted(unknown))}, which is no {'/'.join(_PARTS)} of its key.")
 
 
 def _replace_on_duckdb(connection: sa.Connection, model: Model) -> str:
@@ -262,7 +268,7 @@ def _replace_parts(connection: sa.Connection, model: Model, by: parts.By) -> tup
     for column, inputs in by.items():
         connection.execute(verbatim(f"delete from {table} where {parts.of(column)}"))
         _insert(connection, table, model, parts.only(model.select.tree, column, inputs))
-    new = " or ".join(parts.of(column) for column in by)
+    new = " or ".join(parts.of(column) for column in by) or "false"
     return table, f"(select * from {table} where {new}) as built"
 
 

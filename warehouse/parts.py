@@ -20,11 +20,14 @@ By = Mapping[str, Mapping[str, Iterable[str]]]  # column that makes parts → th
 _NOW = "_parts_now"
 
 
-def changed(connection: sa.Connection, table: str, by: By, rest: str) -> dict[str, tuple[int, int]] | None:
+def changed(
+    connection: sa.Connection, table: str, by: By, types: Mapping[str, str], rest: str
+) -> dict[str, tuple[int, int]] | None:
     """By column, how many parts of a table are to be built anew, and of how many. None if it has to be the whole: nothing is
     known of its last build, or most parts are to be.
 
-    `rest`: the state of all else that it is made of. The parts stand in temporary tables then, for `of` and `note`.
+    `types`: of these columns, as the database writes them. `rest`: the state of all else that it is made of. The parts
+    stand in temporary tables then, for `of` and `note`.
     """
     connection.execute(verbatim(f"drop table if exists {_NOW}"))
     connection.execute(verbatim(f"create temporary table {_NOW} as {' union all '.join(_states(connection, by, rest))}"))
@@ -34,7 +37,7 @@ def changed(connection: sa.Connection, table: str, by: By, rest: str) -> dict[st
         connection.execute(verbatim(f"drop table if exists {there}"))
         connection.execute(
             verbatim(
-                f"create temporary table {there} as select coalesce(n.part, k.part) as part"
+                f"create temporary table {there} as select cast(coalesce(n.part, k.part) as {types[column]}) as part"
                 f" from (select part, state from {_NOW} {where}) as n"
                 f" full join (select part, state from sync.parts {where} and table_name = '{table}') as k on k.part = n.part"
                 " where n.state is distinct from k.state"
@@ -62,7 +65,7 @@ def note(connection: sa.Connection, table: str) -> None:
 
 def of(column: str) -> str:
     """The condition that a row belongs to a part that is to be built anew."""
-    return f'cast("{column}" as text) in (select part from {_changed(column)})'
+    return f'"{column}" in (select part from {_changed(column)})'
 
 
 def only(tree: exp.Query, column: str, inputs: Iterable[str]) -> exp.Query:

@@ -238,6 +238,17 @@ SYNC = (
     ),
     _table(
         "sync",
+        "months",
+        "In which state each month of a large unified table is, as of its last version that was published.",
+        """
+        table_name text The table.
+        month text The month, such as 2026-03.
+        state text The state of its rows.
+        version text The state of the table that this was told of.
+    """,
+    ),
+    _table(
+        "sync",
         "customer_ids",
         "Every customer id ever minted, and what it was minted for. Never dropped.",
         """

@@ -29,6 +29,7 @@ class Cost:
     cpu: float  # seconds
     wall: float  # seconds
     memory: float  # MB
+    said: str = ""  # what it printed
 
 
 def cost(command: Sequence[object], *, environment: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Cost:
@@ -52,9 +53,10 @@ def _cost(command: Sequence[object], environment: Mapping[str, str], cwd: Path) 
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
-        assert process.returncode == 0, said.read().decode(errors="replace")[-4000:]
+        told = said.read().decode(errors="replace")
+        assert process.returncode == 0, told[-4000:]
     wall = time.monotonic() - started
-    return Cost(round(usage.ru_utime + usage.ru_stime, 2), round(wall, 2), round(usage.ru_maxrss / 1024, 1))
+    return Cost(round(usage.ru_utime + usage.ru_stime, 2), round(wall, 2), round(usage.ru_maxrss / 1024, 1), told)
 
 
 def median(command: Sequence[object], times: int) -> Cost:

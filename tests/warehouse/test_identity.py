@@ -236,3 +236,18 @@ def test_keys_of_issues_are_found_in_texts(resolve: Resolve, warehouse: Warehous
 )
 def test_the_registrable_part_of_a_host(host: str, domain: str | None) -> None:
     assert identity.registrable(host) == domain
+
+
+def test_what_has_not_changed_is_not_resolved_again_but_another_setting_is(resolve: Resolve, warehouse: Warehouse) -> None:
+    records = (account(ACME, "acme.com"), organization("7", "acme.com"))
+    before = resolve(*records)
+    with warehouse.begin("a test takes away what only resolving writes") as connection:
+        connection.execute(verbatim("delete from sync.domains"))
+
+    assert resolve(*records) == before
+    assert rows_of(warehouse, "select count(*) from sync.domains") == [(0,)]
+
+    with warehouse.begin("a setting") as connection:
+        connection.execute(verbatim("insert into settings.shared_domains values ('acme.com')"))
+    assert resolve(*records)["7"][1] == "alone"
+    assert rows_of(warehouse, "select kind from sync.domains") == [("shared",)]

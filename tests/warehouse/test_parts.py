@@ -235,5 +235,5 @@ def test_a_part_that_is_not_fit_to_be_read_keeps_all_as_it_was_and_is_tried_agai
 
 
 def test_a_model_is_built_by_columns_of_its_key(shelf: Callable[..., Models]) -> None:
-    with pytest.raises(ModelError, match="is built by who, which is not in its key"):
+    with pytest.raises(ModelError, match="is built by who, which is no date/integer/text of its key"):
         shelf(uses=BY_DAY.replace("key: place, who, day", "key: place, day").replace("by: day", "by: who")).check([USES])

@@ -27,8 +27,8 @@ _MAIN = "current_database()"
 def publish(warehouse: Warehouse, folder: Path, *, include_raw: bool = False) -> Path | None:
     """Writes the copy aside and renames it in; a reader that has the old one open keeps it. None on PostgreSQL.
 
-    It begins as the last one, of which only what has changed is written again: not when people were taken out since then,
-    who would stay in the parts of the file that are free now.
+    It begins as the last one, of which only what has changed is written again: not when people were taken out since then, or
+    are hidden now, who would stay in the parts of the file that are free.
     """
     if warehouse.dialect != "duckdb":
         return None
@@ -38,13 +38,14 @@ def publish(warehouse: Warehouse, folder: Path, *, include_raw: bool = False) ->
     _remove(aside)
     try:
         with warehouse.hold("publish the copy"):
-            with warehouse.begin("look who was taken out") as connection:
-                began = {"": f"form {_FORM}, {versions.redactions(connection)} redactions"}
+            with warehouse.begin("look who is not to be in it") as connection:
+                began = {"": f"form {_FORM}, {versions.redactions(connection)} redactions, people {_people(connection)}"}
+            now = pieces.states(warehouse)
             known = _attach(warehouse, target, aside, began)
             try:
                 with warehouse.begin("write the copy") as connection:
                     _write_machinery(connection)
-                    now = _write_unified(connection, known)
+                    _write_unified(connection, now, known)
                     _write_raw(connection, _raw(connection) if include_raw else ())
                     _keep(connection, now | began)
             finally:
@@ -53,6 +54,11 @@ def publish(warehouse: Warehouse, folder: Path, *, include_raw: bool = False) ->
     finally:
         _remove(aside)
     return target
+
+
+def _people(connection: sa.Connection) -> str | None:
+    """How customers' people are shown."""
+    return connection.execute(verbatim("select people from settings.options")).scalar()
 
 
 def _remove(path: Path) -> None:
@@ -90,7 +96,11 @@ def _write_machinery(connection: sa.Connection) -> None:
     connection.execute(verbatim("create schema if not exists published.sync"))
     connection.execute(verbatim("create or replace table published.sync.runs as from sync.runs"))
     connection.execute(
-        verbatim("create or replace table published.sync.rejects as select * exclude (original) from sync.rejects")
+        verbatim(
+            # An id may be an address.
+            "create or replace table published.sync.rejects as select * exclude (original)"
+            " replace (case when record_id not like '%@%' then record_id end as record_id) from sync.rejects"
+        )
     )
     for table in ("runs", "rejects"):
         _comment(connection, "sync", table, None)
@@ -104,16 +114,14 @@ def _keep(connection: sa.Connection, now: pieces.States) -> None:
     )
 
 
-def _write_unified(connection: sa.Connection, known: pieces.States) -> pieces.States:
-    """Brings the unified tables of the copy to what they are; returns the pieces that then stand in it."""
+def _write_unified(connection: sa.Connection, now: pieces.States, known: pieces.States) -> None:
+    """Brings the unified tables of the copy from the pieces that are known to stand in it to what they are now."""
     connection.execute(verbatim("create schema if not exists published.unified"))
     ours, theirs = _tables(connection, "unified"), _tables(connection, "unified", "'published'")
     for table in theirs.keys() - ours.keys():
         connection.execute(verbatim(f'drop table published.unified."{table}"'))
-    now = pieces.states(connection, {table: list(columns) for table, columns in ours.items()}, known)
     for change in pieces.changes(ours, now, known):
         _write(connection, "unified", change.table, change.months if ours[change.table] == theirs.get(change.table) else None)
-    return now
 
 
 def _write_raw(connection: sa.Connection, schemas: Iterable[str]) -> None:

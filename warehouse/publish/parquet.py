@@ -18,7 +18,7 @@ from tempfile import mkdtemp
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.engine import Bulk, Warehouse, verbatim
+from warehouse.engine import Bulk, Warehouse
 from warehouse.publish import pieces
 from warehouse.publish.catalog import Entry, catalog
 from warehouse.schema import ARROW
@@ -27,7 +27,6 @@ FOLDER = "parquet"
 _ASIDE = ".parquet-"
 _STATES = ".states.json"
 _GROUP_ROWS, _GROUP_BYTES = 500_000, 64 << 20
-_STANDING = "select table_name from information_schema.tables where table_schema = 'unified'"
 
 
 def publish(warehouse: Warehouse, folder: Path) -> Path:
@@ -39,13 +38,9 @@ def publish(warehouse: Warehouse, folder: Path) -> Path:
     aside = Path(mkdtemp(prefix=_ASIDE, dir=folder))
     try:
         with warehouse.hold("publish Parquet"):
-            with warehouse.begin("look what is to be published") as connection:
-                standing = set(connection.execute(verbatim(_STANDING)).scalars())
-                entries = [entry for entry in catalog() if entry.name in standing]
-                columns = {entry.name: [column.name for column in entry.columns] for entry in entries}
-                now = pieces.states(connection, columns, known)
+            now = pieces.states(warehouse)
             with warehouse.snapshot("publish Parquet") as bulk:
-                for file in (file for entry in entries for file in _files(entry, now)):
+                for file in (file for entry in catalog() if entry.name in now for file in _files(entry, now)):
                     if known.get(file.piece) != now.get(file.piece) or not _linked(target / file.path, aside / file.path):
                         _write(bulk, aside, file)
         (aside / _STATES).write_text(json.dumps(now, sort_keys=True), encoding="utf-8")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from warehouse import models, versions
-from warehouse.engine import verbatim
+from warehouse.engine import Warehouse, verbatim
 
 MONTH = 'left(cast("day" as text), 7)'
 States = dict[str, str]  # table, or table/month → state
@@ -26,21 +26,49 @@ class Change:
     months: Sequence[str] | None
 
 
-def states(connection: sa.Connection, tables: Mapping[str, Sequence[str]], known: Mapping[str, str]) -> States:
-    """The pieces of these tables of schema `unified` (name → columns) as they stand; `known`: as they were published."""
-    by_day = {model.name for model in models.library() if "day" in model.by}
+def states(warehouse: Warehouse) -> States:
+    """The pieces of all tables of schema `unified`, as they stand."""
+    by_day = {model.full_name for model in models.library() if "day" in model.by}
     now: States = {}
-    for name, state in versions.states(connection, {f"unified.{name}": columns for name, columns in tables.items()}).items():
-        table = name.removeprefix("unified.")
-        now[table] = state
-        if table not in by_day:
-            continue
-        if known.get(table) == state:
-            now |= {piece: kept for piece, kept in known.items() if piece.startswith(f"{table}/")}
-        else:
-            value = versions.state_of(connection, tables[table])
-            months = connection.execute(verbatim(f"select {MONTH}, {value} from {name} group by 1"))
-            now |= {f"{table}/{month}": state for month, state in months}
+    with warehouse.begin("look what is to be published") as connection:
+        tables = _tables(connection)
+        for table, state in versions.states(connection, tables).items():
+            name = table.removeprefix("unified.")
+            now[name] = state
+            if table in by_day:
+                months = _months(connection, table, tables[table], state)
+                now |= {f"{name}/{month}": kept for month, kept in months.items()}
+    return now
+
+
+def _tables(connection: sa.Connection) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    rows = connection.execute(
+        verbatim(
+            "select table_name, column_name from information_schema.columns"
+            " where table_schema = 'unified' and table_catalog = current_catalog order by table_name, ordinal_position"
+        )
+    )
+    for table, column in rows:
+        found.setdefault(f"unified.{table}", []).append(str(column))
+    return found
+
+
+def _months(connection: sa.Connection, table: str, columns: Sequence[str], version: str) -> dict[str, str]:
+    """The state of each month of a table; told once of each version of it, which takes seconds."""
+    values = {"table": table, "version": version}
+    known = sa.text("select month, state from sync.months where table_name = :table and version = :version")
+    if found := connection.execute(known, values).tuples().all():
+        return dict(found)
+    state = versions.state_of(connection, columns)
+    months = connection.execute(verbatim(f"select {MONTH}, {state} from {table} group by 1"))
+    now: dict[str, str] = dict(months.tuples().all())
+    connection.execute(sa.text("delete from sync.months where table_name = :table"), values)
+    if now:
+        connection.execute(
+            sa.text("insert into sync.months (table_name, month, state, version) values (:table, :month, :state, :version)"),
+            [{**values, "month": month, "state": state} for month, state in now.items()],
+        )
     return now
 
 
