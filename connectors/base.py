@@ -158,7 +158,8 @@ class Batch:
     `present` is applied after the rows of the same batch. `counted` is compared with the table after the last batch.
     `covered_until`: everything the vendor knew up to this moment of its own clock (UTC) is in the batches so far.
     `lost`: by stream, the columns, and the undeclared fields, that the vendor does not show (any more, or to this user): what
-    stands of them stays. Of a stream that is not named nobody knows.
+    stands of them stays. Of a stream that is not named nobody knows. Beside that a table of `rows` may tell in its metadata,
+    under `unseen`, a JSON object: of columns whose field none of its records has, how many records could have had it.
     """
 
     cursor: Cursor

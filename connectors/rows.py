@@ -25,6 +25,7 @@ Item = Record | list[Any] | str | int | float | bool | None  # what may stand in
 T = TypeVar("T")
 
 _NULL = Raw(b"null")
+UNSEEN = b"unseen"  # of a table's metadata: the columns whose field no record of the page has, not even as null
 _CENT = Decimal("0.01")
 _TOO_LARGE = Decimal(10) ** 16  # decimal(18,2) holds sixteen digits before the point
 _UNFIT = (msgspec.DecodeError, pa.ArrowInvalid, OverflowError, ValueError)
@@ -103,6 +104,7 @@ class _Taken:
 
     arrays: dict[str, pa.Array] = field(default_factory=dict)
     unfit: list[_Unfit] = field(default_factory=list)
+    unseen: dict[str, int] = field(default_factory=dict)  # column → objects that could have held its field, of which none does
 
 
 class Decoder:
@@ -156,7 +158,7 @@ class Decoder:
         taken = _Taken()
         self._take(self._root, left, taken)
         extra = pa.array([_encode(record) if record else None for record in left], pa.string())
-        table = self._table(taken, extra)
+        table = self._table(taken, extra).replace_schema_metadata({UNSEEN: _encode(taken.unseen)})
         keys = list(zip(*(table[name].to_pylist() for name in self.stream.key), strict=True))
         keyless = {row for row, key in enumerate(keys) if None in key or "" in key}
         unfit = [
@@ -175,7 +177,11 @@ class Decoder:
 
     def _take(self, node: _Node, objects: list[Record], taken: _Taken) -> None:
         """Moves what is declared below `node` out of the objects into arrays; what stays in them belongs to `extra`."""
+        holders = sum(map(bool, objects))
         for name, child in node.below.items():
+            if not any(name in each for each in objects):
+                absent = {each.name: holders for each in child.leaves() if each.name not in self._without}
+                taken.unseen = absent | taken.unseen  # what is above is known already, and lacks all that is below
             # What fills a mapped column is left among the undeclared as well: another map fills its column from there.
             left = not child.kept_whole and any(each.mapped and each.name not in self._without for each in child.columns)
             raws = [(each.get if left else each.pop)(name, _NULL) for each in objects]

@@ -190,6 +190,8 @@ def _table(model: Model) -> dg.AssetsDefinition:
                 yield from checks.table_results(model, failed.build)
                 raise
         metadata: dict[str, Any] = {"dagster/row_count": build.rows, "dagster/column_lineage": _lineage(build)}
+        for column, (anew, parts) in (build.parts or {}).items():
+            metadata[f"built anew by {column}"] = f"{anew} of {parts}"
         yield dg.MaterializeResult(metadata=metadata | ({"unchanged": True} if build.unchanged else {}))
         yield from checks.table_results(model, build)
 

@@ -183,3 +183,57 @@ def test_some_values_that_do_not_fit_are_no_change_of_the_column(filed: Company)
         f"n{each}": None if each else 5 for each in range(12)
     }
     assert len(filed.rows("sync.rejects")) == 11
+
+
+@pytest.mark.parametrize(
+    ("tool", "kind", "table", "key", "retired", "columns", "change"),
+    [
+        ("zendesk", "ticket", "tickets", "id", "priority", ("priority",), {"subject": "Renamed"}),
+        ("jira", "issue", "issues", "id", "priority", ("priority", "priority_id"), {"summary": "Renamed"}),
+        ("pendo", "visitor", "visitors", "visitor_id", "full_name", ("full_name",), {}),
+    ],
+)
+def test_a_field_that_comes_no_more_keeps_its_values_until_it_comes_again(
+    ours: Company, tool: str, kind: str, table: str, key: str, retired: str, columns: tuple[str, ...], change: dict[str, str]
+) -> None:
+    ours.off = tuple({"salesforce", "jira", "zendesk", "pendo"} - {tool})
+    ours.night()
+
+    def values() -> dict[str, Any]:
+        return {row[key]: [row[column] for column in columns] for row in ours.rows(f"{tool}.{table}")}
+
+    def touch() -> None:
+        for record in list(ours.world.alive(kind)):
+            ours.world.change(kind, record["visitorId" if kind == "visitor" else "id"], **change)
+        ours.world.tick(300)
+
+    before = values()
+    assert sum(None not in held for held in before.values()) > 10
+    server = getattr(ours.running, tool)
+    server.retired = frozenset({retired})
+    touch()
+    ours.night()
+
+    assert values() == before
+    assert noted(ours) == {(tool, table, column, "gone") for column in columns}
+    assert gaps(ours)[f"{tool}.{table}.{retired}"]["title"] == f"{tool}.{table}.{retired} does not come any more"
+    ours.sync()
+    assert noted(ours) == {(tool, table, column, "gone") for column in columns}
+
+    server.retired = frozenset()
+    touch()
+    ours.night()
+    assert values() == before
+    assert noted(ours) == set()
+    assert gaps(ours) == {}
+
+
+def test_a_field_that_all_who_arrived_tonight_have_emptied_is_no_loss(ours: Company) -> None:
+    ours.off = ("salesforce", "jira", "pendo")
+    ours.sync()
+    for ticket in list(ours.world.alive("ticket")):
+        ours.world.change("ticket", ticket["id"], priority=None)
+    ours.world.tick(300)
+    ours.sync()
+    assert {row["priority"] for row in ours.rows("zendesk.tickets") if row["_deleted_at"] is None} == {None}
+    assert noted(ours) == set()

@@ -286,7 +286,7 @@ class _Run:
                 append(bulk, table, rows, at, counts)
             else:
                 rejects = [reject for batch in self.group for reject in batch.rejects]
-                merge(bulk, table, losses.keep(bulk, table, rows, rejects), at, counts, once=once)
+                merge(bulk, table, losses.keep(bulk, table, arrived, rejects), at, counts, once=once)
         for present in _joined(batch.present[stream] for batch in self.group if stream in batch.present):
             sweep(bulk, table, present, at, counts, doubted=self.doubted)
             if present.within is not None or present.span is not None:

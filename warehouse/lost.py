@@ -19,8 +19,10 @@ from warehouse.merge import moment, quoted
 from warehouse.rejects import RejectLike
 from warehouse.schema import ARROW, RawTable
 
-# Values that do not fit, while none does, from which on the column counts as changed: fewer may be somebody's mistakes.
+# Values that do not fit, while none does, from which on the column counts as changed, and values that should have come, while
+# none did, from which on it counts as gone: fewer may be somebody's mistakes, or chance.
 SURE = 10
+_UNSEEN = b"unseen"
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -33,15 +35,37 @@ class Losses:
     told: frozenset[str] | None = None
     changed: set[str] = field(default_factory=set)
     filled: set[str] = field(default_factory=set)  # columns with a value that fits
+    gone: set[str] = field(default_factory=set)  # columns whose field comes no more, though nobody says that it is hidden
+    seen: set[str] = field(default_factory=set)  # columns whose field came
     _standing: dict[str, bool] = field(default_factory=dict)
+    _shares: dict[str, float] = field(default_factory=dict)
 
-    def keep(self, bulk: Bulk, table: RawTable, rows: pa.Table, rejects: Iterable[RejectLike]) -> pa.Table:
+    def keep(self, bulk: Bulk, table: RawTable, arrived: Sequence[pa.Table], rejects: Iterable[RejectLike]) -> pa.Table:
         """Arrived rows, with what stands in the place of what is lost."""
+        rows = pa.concat_tables(arrived)
         unfit = _unfit(table, rows, rejects)
         self.changed |= unfit.keys()
         self.filled |= {column.name for column in table.columns if rows[column.name].null_count < len(rows)}
-        lost = self._with_values(bulk, table)
+        lost = self._with_values(bulk, table) | self._gone(bulk, table, arrived, rows)
         return _kept(bulk, table, rows, lost, unfit) if lost or unfit else rows
+
+    def _gone(self, bulk: Bulk, table: RawTable, arrived: Sequence[pa.Table], rows: pa.Table) -> set[str]:
+        """The columns of which no arrived record has the field, though by what stands enough of them should."""
+        unseen = _unseen(arrived)
+        if unseen is None:
+            return set()
+        unseen = {name: holders for name, holders in unseen.items() if rows[name].null_count == len(rows)}
+        self.seen |= {column.name for column in table.columns} - unseen.keys()
+        new = sorted(unseen.keys() - self._shares.keys() - set(table.key))
+        if new:
+            values = ", ".join(f"count({quoted(name)})" for name in new)
+            (total, *filled), *_ = bulk.fetch(f"select count(*), {values} from {table.full_name}")
+            self._shares |= {name: count / max(total, 1) for name, count in zip(new, filled, strict=True)}
+            noted = "select column_name from sync.lost_columns where tool = $1 and stream = $2 and change = 'gone'"
+            self.gone |= {name for (name,) in bulk.fetch(noted, [table.schema, table.name])}
+        sure = {name for name, holders in unseen.items() if holders * self._shares.get(name, 0) >= SURE}
+        self.gone |= sure
+        return unseen.keys() & self.gone
 
     def _with_values(self, bulk: Bulk, table: RawTable) -> set[str]:
         """Of what is not shown that of which the table holds a value: the rest was never there. Looked up once a run."""
@@ -56,9 +80,10 @@ class Losses:
 
     def note(self, bulk: Bulk, table: RawTable) -> None:
         """Writes down what is lost since this run, and takes out what is there again."""
-        if self.told is None and not (self.changed or self.filled):
+        if self.told is None and not (self.changed or self.filled or self.seen):
             return
-        now = {**dict.fromkeys(self.changed - self.filled, "changed"), **dict.fromkeys(self._with_values(bulk, table), "lost")}
+        now = dict.fromkeys(self.gone - self.seen, "gone")
+        now |= {**dict.fromkeys(self.changed - self.filled, "changed"), **dict.fromkeys(self._with_values(bulk, table), "lost")}
         place = [table.schema, table.name]
         known = dict(bulk.fetch("select column_name, change from sync.lost_columns where tool = $1 and stream = $2", place))
         misfits = "select distinct column_name from sync.rejects where tool = $1 and stream = $2"
@@ -66,6 +91,8 @@ class Losses:
         for name, change in known.items():
             if change == "changed":
                 back = name in self.filled or name not in unfit
+            elif change == "gone":
+                back = name in self.seen
             else:
                 back = self.told is not None and name not in self.told
             if back or now.get(name, change) != change:
@@ -79,6 +106,18 @@ class Losses:
                     f"values ($1, $2, $3, $4, {moment(datetime.now(UTC))})",
                     [*place, name, change],
                 )
+
+
+def _unseen(arrived: Sequence[pa.Table]) -> dict[str, int] | None:
+    """The columns whose field no arrived record has, with how many could have had it; None if that was not told of all."""
+    told = [table.schema.metadata.get(_UNSEEN) if table.schema.metadata else None for table in arrived]
+    found: dict[str, int] | None = None
+    for each in told:
+        if each is None:
+            return None
+        page: dict[str, int] = msgspec.json.decode(each)
+        found = page if found is None else {name: count + page[name] for name, count in found.items() if name in page}
+    return found
 
 
 def _unfit(table: RawTable, rows: pa.Table, rejects: Iterable[RejectLike]) -> dict[str, set[str]]:

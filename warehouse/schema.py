@@ -180,7 +180,7 @@ SYNC = (
         tool text The tool.
         stream text The raw table.
         column_name text The column, or the vendor's name of a field in extra.
-        change text lost (not shown any more), or changed (no value fits the column any more).
+        change text lost (not shown any more), gone (comes no more), or changed (no value fits the column any more).
         since timestamp The run that noticed (UTC).
     """,
     ),

@@ -172,6 +172,7 @@ class Server(ABC):
         self.base_url = "http://127.0.0.1"
         self.log: list[Entry] = []
         self.faults = Faults()
+        self.retired: frozenset[str] = frozenset()  # names of fields that the vendor has stopped sending
         routes = [Route(path, self._endpoint(handler), methods=[method]) for method, path, handler in self.paths()]
         words = dict.fromkeys((404, 405), self._said)
         self._app = Starlette(routes=routes, exception_handlers=words)
@@ -279,7 +280,8 @@ class Server(ABC):
             is_json = body and "json" in request.headers.get("content-type", "")
             request.state.body = msgspec.json.decode(body) if is_json else body
             reply = handler(request)
-            return Reply(reply.body, reply.status, {**metered, **reply.headers})
+            sent = _without(reply.body, self.retired) if self.retired else reply.body
+            return Reply(sent, reply.status, {**metered, **reply.headers})
         except msgspec.DecodeError:
             return Reply(self.error(400), 400)
         except RefusedError as refused:
@@ -294,6 +296,15 @@ class Server(ABC):
         )
         headers = {"Content-Type": "application/json;charset=UTF-8", "Date": self.clock(), **reply.headers}
         return Response(content, reply.status, headers)
+
+
+def _without(body: Any, names: frozenset[str]) -> Any:
+    """A reply without some fields, on whatever level."""
+    if isinstance(body, bytes):
+        return _without(msgspec.json.decode(body), names) if body[:1] in (b"{", b"[") else body
+    if isinstance(body, dict):
+        return {name: _without(value, names) for name, value in body.items() if name not in names}
+    return [_without(each, names) for each in body] if isinstance(body, list) else body
 
 
 def _reply(response: Response) -> Reply:

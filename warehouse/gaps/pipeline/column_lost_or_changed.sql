@@ -11,6 +11,7 @@ select
     lost.tool || '.' || lost.stream || '.' || lost.column_name
     || case
         when lost.change = 'lost' then ' is not shown any more'
+        when lost.change = 'gone' then ' does not come any more'
         else ' has changed: no value fits it any more'
     end as title,
     'Since ' || strftime(lost.since, '%Y-%m-%d %H:%M') || ' UTC. What was known before is kept, and grows old.' as detail,
