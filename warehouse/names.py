@@ -41,12 +41,13 @@ WEIGHTS = np.array([0.0, 0.0, 0.08, 0.3, 0.35, 0.5, 0.5, 0.6, 1.0])
 AGAINST = np.array([0.0, 0.0, 0.08, 0.5, 0.8, 1.0, 0.5, 1.0, 1.0])  # and when the other name lacks it
 SHORT_WORD = np.array([0.0, 0.4, 0.7, 0.9, 1.0])  # share of that for a distinctive word of 1, 2, 3 and more letters
 OTHER_WORD = 3.5  # words on both sides without counterpart speak this much louder against than equal ones speak for
-MORE_WORDS = 0.65  # words that only one side has
+MORE_WORDS = 0.8  # words that only one side has
 OTHER_NUMBER = 0.25  # factor when both have numbers, and others
 ONE_NUMBER = 0.6  # factor when only one has a number
 OTHER_FORM = 0.93  # factor when both name a legal form, of another family: Ltd and AG
 ACRONYM = np.array([0.0, 0.0, 0.55, 0.8, 0.85, 0.9])  # score of an acronym and its name, by the letters of the acronym
 SLIPS = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3])  # wrong letters that a word of so many may have
+SLIP = 0.5  # what a wrong letter costs, as a share of what it is of the word: one who errs means the same word
 SAME_SOUND = 0.96  # likeness of words that only sound alike
 OTHER_SPACES = 0.97  # score of names that differ by spaces, and by Group and the like
 CUT_SHORT = 0.85  # likeness of a generic word and its beginning: Elec and Electronics
@@ -564,7 +565,7 @@ def _slipped(words: pa.Array, left: Ints, right: Ints) -> Floats:
     slips = process.cpdist(texts[left], texts[right], scorer=OSA.distance, score_cutoff=int(SLIPS[-1]), dtype=np.int32)
     longest = np.maximum(lengths[left], lengths[right])
     few = slips <= SLIPS[np.minimum(longest, len(SLIPS) - 1)]
-    return np.asarray(np.where(few, 1 - slips / np.maximum(longest, 1), 0.0), dtype=np.float64)
+    return np.asarray(np.where(few, 1 - SLIP * slips / np.maximum(longest, 1), 0.0), dtype=np.float64)
 
 
 def _abbreviated(names: _Names, left: Ints, right: Ints) -> Floats:
