@@ -41,7 +41,8 @@ WEIGHTS = np.array([0.0, 0.0, 0.08, 0.3, 0.35, 0.5, 0.5, 0.6, 1.0])
 AGAINST = np.array([0.0, 0.0, 0.08, 0.5, 0.8, 1.0, 0.5, 1.0, 1.0])  # and when the other name lacks it
 SHORT_WORD = np.array([0.0, 0.4, 0.7, 0.9, 1.0])  # share of that for a distinctive word of 1, 2, 3 and more letters
 OTHER_WORD = 3.5  # words on both sides without counterpart speak this much louder against than equal ones speak for
-MORE_WORDS = 0.8  # words that only one side has
+MORE_WORDS = 0.75  # words that only one side has
+LAST_WORD = 1.3  # how much more against the last word speaks: Acme Bank is a daughter of Acme; Old Acme may be Acme
 OTHER_NUMBER = 0.25  # factor when both have numbers, and others
 ONE_NUMBER = 0.6  # factor when only one has a number
 OTHER_FORM = 0.93  # factor when both name a legal form, of another family: Ltd and AG
@@ -348,6 +349,9 @@ def _weighed(lexicon: _Lexicon, alias_starts: Ints, alias_of: Ints, texts: pa.Ar
     words, written, alias_of = words[telling], written[telling], alias_of[telling]
     starts = _starts(alias_of, aliases)
     core = (kinds[words] > COMPANY) | (np.bincount(alias_of[kinds[words] > COMPANY], minlength=aliases) == 0)[alias_of]
+    last = np.zeros(len(words), dtype=bool)
+    at = np.flatnonzero(kinds[words] > SOFT)
+    last[at] = np.diff(alias_of[at], append=-1) != 0
     joined = _joined(vocabulary.take(pa.array(words[core])), _starts(alias_of[core], aliases), "")
     known = _codes([vocabulary, joined, *spelled])
     lengths = _lengths(vocabulary)
@@ -360,7 +364,7 @@ def _weighed(lexicon: _Lexicon, alias_starts: Ints, alias_of: Ints, texts: pa.Ar
         words=words,
         written=written,
         weights=np.where(bare[alias_of], WEIGHTS[GENERIC], worth[words]),
-        against=np.where(bare[alias_of], AGAINST[GENERIC], loss[words]),
+        against=np.where(bare[alias_of], AGAINST[GENERIC], loss[words]) * np.where(last, LAST_WORD, 1.0),
         pair_starts=_starts(pair_alias, aliases),
         pair_places=pair_places,
         pair_words=pair_words,
