@@ -35,7 +35,7 @@ LONGEST = 200  # characters of a name that count; the rest of a longer one is no
 MOST_WORDS = 16
 PAIRS_AT_ONCE = 100_000  # bounds the memory: about 3,000 bytes a pair
 
-# What a word weighs as evidence, by its kind. A distinctive word weighs 1.
+# What a word weighs as evidence, by its kind. A distinctive word weighs 1. All set by hand; a score is no probability.
 STOP, LEGAL, COMPANY, SOFT, GENERIC, PLACE, NUMBER, COMMON, WORD = range(9)
 WEIGHTS = np.array([0.0, 0.0, 0.08, 0.3, 0.35, 0.5, 0.5, 0.6, 1.0])
 AGAINST = np.array([0.0, 0.0, 0.08, 0.5, 0.8, 1.0, 0.5, 1.0, 1.0])  # and when the other name lacks it
@@ -95,8 +95,9 @@ def score_names(left: pd.Series, right: pd.Series) -> pd.Series:
     (Intl), a domain in place of a name (acme.com). Of names joined by dba, trading as, formerly and the like, one that fits
     suffices. An acronym fits the name it is short for.
 
-    Against it speak: a distinctive word that is missing, and more so one that is another; other numbers; other places. Words
-    of many names (Bank, Technologies) count for little either way.
+    Against it speak: other numbers; other places; a word that is missing, the last one most (Acme, Acme Bank), and more so one
+    that is another. That both have a word of many names (Bank, Technologies) says little; that one lacks it says less where
+    people leave it out (Technologies) than where it tells the trade (Bank).
 
     Raises ValueError when the two are not equally long.
     """
