@@ -291,7 +291,9 @@ def _blocked(name: pd.Series, here: pd.Index, earlier: pd.Index) -> pd.DataFrame
     """Pairs that share a key: of each record those under its rarest keys, so that it is held against a few and not all."""
     keys = names.keys(name[here.union(earlier)])
     left, right = keys[keys.index.isin(here)], keys[keys.index.isin(earlier)]
-    wanted = pd.DataFrame({"record": left.index, "key": left.to_numpy(), "size": left.map(right.value_counts()).to_numpy()})
+    wanted = pd.DataFrame(
+        {"record": left.index, "key": left.to_numpy(), "size": left.map(right.value_counts()).to_numpy(float)}
+    )
     wanted = wanted.dropna().sort_values(["record", "size"], kind="stable")
     wanted = wanted[wanted.groupby("record")["size"].cumsum() <= FEW_RIVALS]
     return _pairs(wanted.set_index("record")["key"], right).drop_duplicates(ignore_index=True)
