@@ -123,7 +123,7 @@ class _Run:
         pairs = pairs[pairs["record"] > pairs["target"]]
         pairs = pairs.loc[~self._related(pairs) & self._at_one_place(pairs)]
         pairs = pairs.loc[self._alike(pairs) >= ACCEPT]
-        first = pairs.sort_values(["record", "target"]).drop_duplicates("record")
+        first = self._allowed(pairs).sort_values(["record", "target"]).drop_duplicates("record")
         self._link(first, "domain", settle=False)
 
     def declared(self, rank: int) -> None:
@@ -233,14 +233,20 @@ class _Run:
 
     def _settle(self, pairs: pd.DataFrame, method: str) -> None:
         """Joins each record that the pairs name one company for; one that they name several for stays alone, for good."""
-        if self.never:
-            couples = zip(pairs["record"], pairs["target"], strict=True)
-            pairs = pairs.loc[np.array([couple not in self.never for couple in couples], bool)]
+        pairs = self._allowed(pairs)
         heads = pd.Series(self.head[pairs["target"]], index=pairs.index).groupby(pairs["record"]).transform("nunique")
         several = pairs["record"][heads > 1].unique()
         self.ambiguous.append(pd.DataFrame({"record": several, "method": method}))
         self.settled[several] = True
         self._link(pairs[heads == 1].drop_duplicates("record"), method)
+
+    def _allowed(self, pairs: pd.DataFrame) -> pd.DataFrame:
+        """Without the pairs that a person keeps apart, be it from the record itself or from what that is joined to."""
+        if not self.never:
+            return pairs
+        near = zip(pairs["record"], pairs["target"], self.head[pairs["target"]], strict=True)
+        allowed = [(record, target) not in self.never and (record, head) not in self.never for record, target, head in near]
+        return pairs.loc[np.array(allowed, bool)]
 
     def _link(self, pairs: pd.DataFrame, method: str, *, settle: bool = True) -> None:
         pairs = pairs.assign(method=method)

@@ -426,15 +426,7 @@ def _put(rows: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:
 
 
 def _moved(connection: sa.Connection, table: str) -> None:
-    versions.moved(_Statements(connection), table)
-
-
-@dataclass(frozen=True)
-class _Statements:
-    connection: sa.Connection
-
-    def execute(self, sql: str, /) -> int:
-        return int(self.connection.execute(verbatim(sql)).rowcount)
+    versions.moved(versions.Statements(connection), table)
 
 
 def _escaped(text: str) -> str:

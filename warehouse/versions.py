@@ -6,6 +6,7 @@ Here belongs what a state is made of, by kind of table. Not here: what is done w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -71,3 +72,13 @@ def state_of(connection: sa.Connection, columns: Sequence[str]) -> str:
     else:
         value = f"hashtextextended(row({values})::text, 0)"
     return f"count(*) || ' rows, ' || coalesce(sum({value}), 0)"
+
+
+@dataclass(frozen=True)
+class Statements:
+    """SQLAlchemy's connection, for whoever runs statements on a driver's."""
+
+    connection: sa.Connection
+
+    def execute(self, sql: str, /) -> int:
+        return int(self.connection.execute(verbatim(sql)).rowcount)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from orchestration.synced import raw_tables
-from warehouse import migrate
+from warehouse import migrate, versions
 from warehouse.engine import Warehouse, verbatim
 
 NOW = datetime(2026, 3, 2, 3, tzinfo=UTC)
@@ -201,7 +201,7 @@ def night(warehouse: Warehouse, number: int, share: float = 1.0) -> None:
         ):
             some = f"hash(id, {number}) % 200 = 0"
             _run(connection, f"update {table} set {column} = {column} || ' again' where {some}", sizes)
-            _moved(connection, table)
+            versions.moved(versions.Statements(connection), table)
         for table, first, new in (
             ("zendesk.tickets", sizes["tickets"], sizes["tickets"] // 500),
             ("pendo.accounts", sizes["n"] // 2, sizes["n"] // 2000),
@@ -220,19 +220,8 @@ def _sizes(share: float) -> dict[str, int]:
 def _write(connection: sa.Connection, table: str, source: str, columns: Mapping[str, str], sizes: Mapping[str, int]) -> None:
     names, values = ", ".join(f'"{name}"' for name in columns), ", ".join(columns.values())
     _run(connection, f"insert into {table} ({names}, _synced_at) select {values}, {_AT} from {source} as numbers (i)", sizes)
-    _moved(connection, table)
+    versions.moved(versions.Statements(connection), table)
 
 
 def _run(connection: sa.Connection, sql: str, sizes: Mapping[str, int]) -> None:
     connection.execute(verbatim(sql.format(**sizes)))
-
-
-def _moved(connection: sa.Connection, table: str) -> None:
-    connection.execute(
-        sa.text(
-            "insert into sync.versions select :table, 0 where not exists"
-            " (select 1 from sync.versions where table_name = :table)"
-        ),
-        {"table": table},
-    )
-    connection.execute(sa.text("update sync.versions set version = version + 1 where table_name = :table"), {"table": table})

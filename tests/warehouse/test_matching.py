@@ -149,3 +149,8 @@ def test_a_persons_word_wins_over_every_rule() -> None:
     assert joined(match(ACME, other, always=[(0, 1)])) == [(1, 0, "override")]
     same = organization("7", "Acme Robotics", "acme.com")
     assert joined(match(ACME, same, never=[(1, 0)])) == []
+    twin = account("001F", "Acme Robotics", "acme.com")
+    assert joined(match(ACME, twin)) == [(1, 0, "domain")]
+    assert joined(match(ACME, twin, never=[(0, 1)])) == []
+    declared = organization("7", "x", declared_tool="salesforce", declared_id="001F")
+    assert joined(match(ACME, twin, declared, never=[(2, 0)])) == [(1, 0, "domain")]  # nor by way of another

@@ -27,17 +27,9 @@ def used(warehouse: Warehouse, *rows: tuple[str, str]) -> None:
         for visitor, day in rows:
             values = f"('{visitor} {day} {hash(rows)}', date '{day}', 'button', '{visitor}', 'acme', 1)"
             connection.execute(sa.text(USED + values))
-        versions.moved(_Statements(connection), "pendo.feature_events")
+        versions.moved(versions.Statements(connection), "pendo.feature_events")
         library = models.library()
         models.build(connection, library["usage"], library.shape(raw_tables()))
-
-
-class _Statements:
-    def __init__(self, connection: sa.Connection) -> None:
-        self.connection = connection
-
-    def execute(self, sql: str) -> int:
-        return self.connection.execute(sa.text(sql)).rowcount
 
 
 @pytest.fixture
@@ -136,7 +128,7 @@ def test_a_copy_that_nobody_can_read_is_made_anew(on_duckdb: Warehouse, folder: 
 def test_once_people_were_taken_out_nothing_of_the_old_file_is_used_again(on_duckdb: Warehouse, folder: Path) -> None:
     path = copied(on_duckdb, folder)
     with on_duckdb.begin("a person is taken out") as connection:
-        versions.moved(_Statements(connection), REDACTED)
+        versions.moved(versions.Statements(connection), REDACTED)
 
     copy.publish(on_duckdb, folder)
 
@@ -165,7 +157,7 @@ def test_parquet_has_a_file_a_month_and_writes_only_those_that_changed(house: Wa
 def test_a_table_without_a_row_has_a_file_that_tells_its_columns(house: Warehouse, folder: Path) -> None:
     with house.begin("a test writes") as connection:
         connection.execute(sa.text("delete from pendo.feature_events"))
-        versions.moved(_Statements(connection), "pendo.feature_events")
+        versions.moved(versions.Statements(connection), "pendo.feature_events")
         library = models.library()
         models.build(connection, library["usage"], library.shape(raw_tables()), accept=True)
 
