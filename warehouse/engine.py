@@ -28,6 +28,8 @@ from filelock import FileLock, Timeout
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
+from warehouse import checkpoint
+
 Dialect = Literal["duckdb", "postgresql"]
 _SECRET = {"password", "sslpassword", "passfile", "service", "servicefile"}
 # For loads, of which several wait for their vendors side by side. Merging small row groups of wide rows would take three
@@ -92,6 +94,7 @@ class Warehouse:
         self._thread = threading.RLock()
         self._held = ExitStack()
         self._idle: sa.Connection | None = None
+        self._file = checkpoint.Guarded(Path(self.url.database or ""))
 
     def __repr__(self) -> str:
         return f"Warehouse({shown(self.url)})"
@@ -139,16 +142,32 @@ class Warehouse:
                 with ExitStack() as stack:
                     stack.enter_context(self._lock("write", purpose))
                     if self.dialect == "duckdb":
-                        self._idle = stack.enter_context(self._connect())  # closing the last connection closes the file
-                        stack.callback(setattr, self, "_idle", None)
+                        stack.enter_context(self._opened())
                     self._held = stack.pop_all()
             self._depth += 1
             try:
                 yield
+                if self._depth == 1 and self._idle:
+                    with self._in_words():
+                        self._checkpoint(self._idle)
             finally:
                 self._depth -= 1
                 if self._depth == 0:
                     self._held.close()
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Keeps DuckDB's file open, which closing its last connection closes."""
+        try:
+            self._file.put_right()
+        except OSError as error:
+            raise _cannot_open(self.url, error) from None
+        try:
+            with self._connect() as self._idle:
+                yield
+        finally:
+            self._idle = None
+            self._file.close()
 
     @contextmanager
     def tool_lock(self, tool: str) -> Iterator[None]:
@@ -217,6 +236,15 @@ class Warehouse:
             yield connection
         finally:
             self._idle = connection
+        if self.dialect == "duckdb":
+            self._checkpoint(connection, large=True)
+
+    def _checkpoint(self, connection: sa.Connection, *, large: bool = False) -> None:
+        try:
+            self._file.checkpoint(driver(connection), large=large)
+        except duckdb.Error:
+            connection.invalidate()  # else SQLAlchemy would try to roll back, and tell at length that it cannot
+            raise
 
     @contextmanager
     def _connect(self) -> Iterator[sa.Connection]:
@@ -235,6 +263,7 @@ class Warehouse:
         try:
             if self.dialect == "duckdb":
                 connection.exec_driver_sql("set timezone = 'UTC'")
+                connection.exec_driver_sql(checkpoint.START)
                 connection.commit()
             yield connection
         finally:
@@ -286,7 +315,7 @@ class Warehouse:
         if self.url.database and self.url.database != ":memory:":
             _make(Path(self.url.database).parent)
         _make(self.work)
-        config = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(self.work / "spill")}
+        config = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(self.work / "spill"), **checkpoint.SETTINGS}
         return sa.create_engine(self.url, poolclass=NullPool, connect_args={"config": config})
 
 
