@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -40,6 +41,7 @@ from warehouse.schema import RawTable
 GROUP_ROWS = 250_000
 GROUP_BYTES = 64 << 20
 GROUP_SECONDS = 60.0
+QUICK_SECONDS = 0.1  # a group that came in less is of rows that lie here, as no network brings them: the next one will, too
 
 
 class BatchLike(Protocol):
@@ -167,20 +169,22 @@ def load(
 
     Rows, deletes, rejects, cursor and the run's record commit together, some batches at a time: a kill at any moment
     loses nothing and doubles nothing, and a read that breaks keeps what it had read. The database is open only while a
-    group of batches commits. What the vendor says it has is compared with the tables at the end; where they differ,
-    `again` is asked for batches that mend it, with the keys that only the vendor has, by stream: once, and a second time
-    if the first has found out which records are missing.
+    group of batches commits, and until the next one if those come faster than it opens. What the vendor says it has is
+    compared with the tables at the end; where they differ, `again` is asked for batches that mend it, with the keys that
+    only the vendor has, by stream: once, and a second time if the first has found out which records are missing.
     `doubted`: that nearly all of a table is gone is not believed, but an error.
     """
     run = _Run(warehouse, tool, read, host, run_id, tables, _json(choices or {}), doubted, requests, progress)
-    run.take(batches)
-    run.commit("succeeded", mendable=again is not None)
+    with run.held:
+        run.take(batches)
+        run.commit("succeeded", mendable=again is not None)
     while again is not None and run.worth_another_try:
         missing = run.missing
         run.tries += 1
         run.forget_proofs()
-        run.take(again(missing))
-        run.commit("succeeded", mendable=True)
+        with run.held:
+            run.take(again(missing))
+            run.commit("succeeded", mendable=True)
     return run.report
 
 
@@ -200,6 +204,7 @@ class _Run:
     progress: Callable[[int], None]
     arrived: int = 0
     tries: int = 0  # to mend what differs
+    held: ExitStack = field(default_factory=ExitStack)  # keeps the database open from group to group
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
@@ -251,8 +256,13 @@ class _Run:
         self.arrived += rows
         self.rows += rows
         self.size += sum(table.nbytes for table in batch.rows.values())
-        if self.rows >= GROUP_ROWS or self.size >= GROUP_BYTES or time.monotonic() - self.opened > GROUP_SECONDS:
+        seconds = time.monotonic() - self.opened
+        if self.rows >= GROUP_ROWS or self.size >= GROUP_BYTES or seconds > GROUP_SECONDS:
+            if seconds < QUICK_SECONDS:
+                self.held.enter_context(self.warehouse.hold(f"load {self.tool}/{self.read}"))
             self.commit("running")
+            if seconds >= QUICK_SECONDS:
+                self.held.close()
 
     def commit(self, status: str, *, mendable: bool = False) -> None:
         """Commits the group. At the end, with status succeeded, compares the counts; where they differ the run is not

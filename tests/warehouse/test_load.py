@@ -208,6 +208,34 @@ def test_a_read_that_breaks_keeps_what_had_arrived_and_goes_on_from_there(
     assert rows_of(things, "select status, rows_inserted, error from sync.runs") == [("failed", 3, "gone")]
 
 
+def test_others_write_between_two_groups_unless_the_next_one_is_there_already(
+    things: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "GROUP_ROWS", 1)
+    other = Warehouse(things.url.render_as_string(hide_password=False), things.work, wait_seconds=0)
+    could: list[bool] = []
+
+    def write() -> None:
+        try:
+            with other.begin("write"):
+                could.append(True)
+        except WarehouseError:
+            could.append(False)
+
+    def source() -> Iterator[Batch]:
+        for number, quick in enumerate((60, 60, 0, 0, 60)):
+            monkeypatch.setattr(load, "QUICK_SECONDS", quick)
+            yield batch([row(number)])
+            write()
+        raise RuntimeError("the source breaks")
+
+    with pytest.raises(RuntimeError):
+        load.load(things, tool="t", read="r", run_id="r", host="h", tables={"things": THINGS}, batches=source())
+    write()
+
+    assert could == [False, False, True, True, False, True]
+
+
 def test_another_map_of_fields_reads_everything_once_more(things: Warehouse) -> None:
     read = {"tool": "zendesk", "read": "things", "host": "h"}
     once = {"things": {"name": "Name__c"}}
