@@ -79,7 +79,7 @@ def little_room(folder: Path, size: int) -> Iterator[Callable[[], object]]:
 
 def test_a_full_disk_is_told_in_one_line_and_the_next_night_is_right(tmp_path: Path) -> None:
     small = tmp_path / "small"
-    with little_room(small, 3 << 20) as more, company(World(size="tiny"), small, processes=True) as ours:
+    with little_room(small, 512 << 10) as more, company(World(size="tiny"), small, processes=True) as ours:
         ours.off = ("salesforce", "jira", "pendo")
         keep_no_events(tmp_path / "dagster")
         settings.put({**ours.environment, "DAGSTER_HOME": str(tmp_path / "dagster")})

@@ -111,9 +111,10 @@ def evening(
         def copy() -> str:
             if on_postgresql:
                 return copied(request.getfixturevalue("new_database")(), first)
-            file = folders.mktemp("copy") / "warehouse.duckdb"
-            shutil.copy(home / "first.duckdb", file)
-            return f"duckdb:///{file}"
+            folder = folders.mktemp("copy")
+            for file in home.glob("first.duckdb*"):  # its log may lie beside it
+                shutil.copy(file, folder / file.name)
+            return f"duckdb:///{folder / 'first.duckdb'}"
 
         evening = Evening(ours, copy, processes, keep_open=short)
         evening.at(folders.mktemp("undisturbed"))

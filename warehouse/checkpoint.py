@@ -1,4 +1,4 @@
-"""Writes DuckDB's log into its file so that a kill in the middle costs nothing.
+"""Writes DuckDB's log into its file, when it has grown long, so that a kill in the middle costs nothing.
 
 At a checkpoint DuckDB writes the blocks that say where everything lies over themselves; killed then, it leaves a file that no
 longer opens. So those blocks are put beside it first, as they are, and put back if the checkpoint was not to end: until it
@@ -23,7 +23,9 @@ SETTINGS = {
     "checkpoint_on_detach": "ENABLED",  # another file, which is made anew if it breaks
 }
 START = "pragma disable_checkpoint_on_shutdown"
-_LARGE = 16 << 20  # the length of a log at which DuckDB would write a checkpoint by itself
+# How long a log may be when the file is closed, as opening it reads the log, and while it is open, as DuckDB would have it.
+# A checkpoint after each of a night's many small loads would take longer than those, and give each of them blocks of its own.
+_CLOSED, _OPEN = 256 << 10, 16 << 20
 _HEADERS = 3 * 4096  # the file's own, and two of which a checkpoint ends by writing the older
 _BLOCK = 256 << 10
 
@@ -52,12 +54,12 @@ class Guarded:
             self._file.close()
             self._file = None
 
-    def checkpoint(self, connection: duckdb.DuckDBPyConnection, *, large: bool = False) -> None:
-        """Writes the log into the file; `large`: only if it has grown so. Nobody else may be in a transaction.
+    def checkpoint(self, connection: duckdb.DuckDBPyConnection, *, closing: bool) -> None:
+        """Writes the log into the file if it has grown long. Nobody else may be in a transaction.
 
         Raises duckdb.IOException, and what is committed stands in the log; DuckDB itself is of no use until it opens anew.
         """
-        if not self._log.exists() or self._log.stat().st_size < (_LARGE if large else 1):
+        if not self._log.exists() or self._log.stat().st_size < (_CLOSED if closing else _OPEN):
             return
         try:
             self._keep([number for number, *_ in connection.execute("pragma metadata_info").fetchall()])

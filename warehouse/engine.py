@@ -149,7 +149,7 @@ class Warehouse:
                 yield
                 if self._depth == 1 and self._idle:
                     with self._in_words():
-                        self._checkpoint(self._idle)
+                        self._checkpoint(self._idle, closing=True)
             finally:
                 self._depth -= 1
                 if self._depth == 0:
@@ -237,11 +237,11 @@ class Warehouse:
         finally:
             self._idle = connection
         if self.dialect == "duckdb":
-            self._checkpoint(connection, large=True)
+            self._checkpoint(connection, closing=False)
 
-    def _checkpoint(self, connection: sa.Connection, *, large: bool = False) -> None:
+    def _checkpoint(self, connection: sa.Connection, *, closing: bool) -> None:
         try:
-            self._file.checkpoint(driver(connection), large=large)
+            self._file.checkpoint(driver(connection), closing=closing)
         except duckdb.Error:
             connection.invalidate()  # else SQLAlchemy would try to roll back, and tell at length that it cannot
             raise

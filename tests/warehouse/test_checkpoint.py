@@ -57,7 +57,7 @@ if moment == "before it is written":
 if moment == "after it is written":
     Path.unlink = lambda *of, **how: die()
 with warehouse.begin("add") as connection:
-    connection.execute(sa.text("insert into things select range, 'thing ' || range from range(1000)"))
+    connection.execute(sa.text("insert into things select range, 'thing ' || range from range(20_000)"))
 held.__exit__(None, None, None)
 """
 
@@ -68,11 +68,13 @@ def kept(tmp_path: Path) -> Warehouse:
     warehouse = Warehouse(f"duckdb:///{tmp_path}/w.duckdb", tmp_path, wait_seconds=1)
     with warehouse.begin("make") as connection:
         connection.execute(sa.text("create table things (id bigint, name varchar)"))
+        connection.execute(sa.text("create table log as select repeat(uuid()::varchar, 20) as entry from range(1000)"))
+    assert not (tmp_path / "w.duckdb.wal").exists()
     return warehouse
 
 
 def add(warehouse: Warehouse, moment: str) -> int:
-    """Adds a thousand things in another process, which may be killed at a moment of the checkpoint; returns how it ended."""
+    """Adds 20,000 things in another process, which may be killed at a moment of the checkpoint; returns how it ended."""
     return subprocess.run([sys.executable, "-c", ADD, str(warehouse.work), moment], check=False).returncode
 
 
@@ -88,7 +90,7 @@ def test_what_is_committed_outlives_a_kill_in_the_checkpoint(kept: Warehouse, mo
     for times in (1, 2):  # the second one writes over what the first has put back
         assert add(kept, moment) == -signal.SIGKILL
         assert (kept.work / "w.duckdb.wal").exists() == (moment != "after it is written")
-        assert count(kept) == 1000 + 1000 * times
+        assert count(kept) == 20_000 + 20_000 * times
         assert sorted(path.name for path in kept.work.glob("w.duckdb*")) == ["w.duckdb"]
 
 
@@ -105,7 +107,7 @@ def test_the_file_is_left_as_it_is_when_somebody_else_could_open_it(kept: Wareho
             count(kept)
         assert (kept.work / "w.duckdb.kept").read_bytes() == left
         other.kill()
-    assert count(kept) == 2000
+    assert count(kept) == 40_000
 
 
 def test_what_was_kept_of_a_file_that_is_gone_is_of_no_use(kept: Warehouse) -> None:
@@ -156,6 +158,17 @@ def test_duckdb_writes_no_checkpoint_by_itself(kept: Warehouse, monkeypatch: pyt
     assert headers() != before
 
 
+def test_what_is_small_stays_in_the_log_until_there_is_more_of_it(kept: Warehouse) -> None:
+    for number in range(50):
+        with kept.begin("add") as connection:
+            assert connection.execute(sa.text("select count(*) from things")).scalar() == number * 100
+            connection.execute(sa.text("insert into things select range, :night || range from range(100)"), {"night": "n" * 50})
+        log = kept.work / "w.duckdb.wal"
+        assert log.exists() or number > 10
+        assert not log.exists() or log.stat().st_size < 256 << 10
+    assert count(kept) == 100 + 5000
+
+
 def test_a_large_log_is_written_into_the_file_before_the_end(kept: Warehouse) -> None:
     with kept.hold("write"):
         for _ in range(3):
@@ -171,7 +184,8 @@ def test_a_checkpoint_that_cannot_be_written_is_told_and_made_up_for(kept: Wareh
         pytest.raises(Exception, match=r"cannot be .*|Could not write file .*w\.duckdb"),
         kept.begin("add") as connection,
     ):
-        connection.execute(sa.text("insert into things values (1, 'one')"))
+        connection.execute(sa.text("insert into things select range, 'thing ' || range from range(20_000)"))
     (kept.work / "w.duckdb.kept.new").rmdir()
 
-    assert count(kept) == 2
+    assert count(kept) == 40_000
+    assert not (kept.work / "w.duckdb.wal").exists()
