@@ -6,13 +6,16 @@ Here belongs the way from a command to a run. Not here: what is printed about it
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from filelock import FileLock
 
 from orchestration import settings
 from orchestration.definitions import definitions
@@ -71,21 +74,30 @@ def steps(job: str) -> int:
     return len(definitions().resolve_job_def(job).nodes)
 
 
+@contextmanager
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster's home, which `prepare_home` has named. One process after the other: two that make its tables at once fail."""
+    with FileLock(Path(os.environ["DAGSTER_HOME"]) / "instance.lock"):
+        home = dg.DagsterInstance.get()
+    with home:
+        yield home
+
+
 def execute(job: str, *, config: Mapping[str, Any] | None = None, tables: Sequence[str] = (), verbose: bool = False) -> Outcome:
     """Runs a job to its end, or only these tables of it (`zendesk/tickets`). What fails in it is in the outcome, not
     raised."""
     level = "INFO" if verbose else "CRITICAL"
     run_config = {**(config or {}), "loggers": {"console": {"config": {"log_level": level}}}}
-    with _quiet(verbose), dg.DagsterInstance.get() as instance:
+    with _quiet(verbose), instance() as home:
         definition = definitions().resolve_job_def(job)
         result = definition.execute_in_process(
-            instance=instance,
+            instance=home,
             run_config=run_config,
             tags={TRIGGER: "cli"},
             raise_on_error=False,
             asset_selection=[dg.AssetKey(table.split("/")) for table in tables] or None,
         )
-        record = instance.get_run_record_by_id(result.run_id)
+        record = home.get_run_record_by_id(result.run_id)
     seconds = (record.end_time or 0) - (record.start_time or 0) if record else 0.0
     outcome = Outcome(job, result.success, seconds, result.run_id)
     _read(result.all_events, outcome)
