@@ -6,7 +6,6 @@ Here belongs the way from a command to a run. Not here: what is printed about it
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,13 +59,14 @@ class Outcome:
     skipped: list[str] = field(default_factory=list)
 
 
-def prepare_home(current: Settings) -> None:
-    """Makes Dagster's home, with telemetry off, and tells Dagster where it is."""
+def prepare_home(current: Settings) -> Path:
+    """Makes Dagster's home, with telemetry off, and tells Dagster where it is; returns it."""
     current.dagster_home.mkdir(parents=True, exist_ok=True)
     file = current.dagster_home / "dagster.yaml"
     if not file.exists():
         file.write_text(DAGSTER_YAML, encoding="utf-8")
     settings.put({"DAGSTER_HOME": str(current.dagster_home)})
+    return current.dagster_home
 
 
 def steps(job: str) -> int:
@@ -75,29 +75,31 @@ def steps(job: str) -> int:
 
 
 @contextmanager
-def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster's home, which `prepare_home` has named. One process after the other: two that make its tables at once fail."""
-    with FileLock(Path(os.environ["DAGSTER_HOME"]) / "instance.lock"):
-        home = dg.DagsterInstance.get()
-    with home:
-        yield home
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    """What Dagster keeps in its home. One process after the other: two that make its tables at once fail."""
+    with FileLock(home / "instance.lock"):
+        kept = dg.DagsterInstance.get()
+    with kept:
+        yield kept
 
 
-def execute(job: str, *, config: Mapping[str, Any] | None = None, tables: Sequence[str] = (), verbose: bool = False) -> Outcome:
-    """Runs a job to its end, or only these tables of it (`zendesk/tickets`). What fails in it is in the outcome, not
-    raised."""
+def execute(
+    job: str, home: Path, *, config: Mapping[str, Any] | None = None, tables: Sequence[str] = (), verbose: bool = False
+) -> Outcome:
+    """Runs a job to its end, or only these tables of it (`zendesk/tickets`), in the home that was prepared. What fails in it
+    is in the outcome, not raised."""
     level = "INFO" if verbose else "CRITICAL"
     run_config = {**(config or {}), "loggers": {"console": {"config": {"log_level": level}}}}
-    with _quiet(verbose), instance() as home:
+    with _quiet(verbose), instance(home) as kept:
         definition = definitions().resolve_job_def(job)
         result = definition.execute_in_process(
-            instance=home,
+            instance=kept,
             run_config=run_config,
             tags={TRIGGER: "cli"},
             raise_on_error=False,
             asset_selection=[dg.AssetKey(table.split("/")) for table in tables] or None,
         )
-        record = home.get_run_record_by_id(result.run_id)
+        record = kept.get_run_record_by_id(result.run_id)
     seconds = (record.end_time or 0) - (record.start_time or 0) if record else 0.0
     outcome = Outcome(job, result.success, seconds, result.run_id)
     _read(result.all_events, outcome)

@@ -67,7 +67,7 @@ def _execute(
     with spinner(f"{title}: starting", quiet=verbose) as show:
         from orchestration import runs
 
-        runs.prepare_home(settings.load())
+        home = runs.prepare_home(settings.load())
         total, done = len(tables) or runs.steps(job), 0
         last = ""
 
@@ -77,7 +77,7 @@ def _execute(
             show(f"{title}: {work} ({done} of {total})" + (f", {rows:,} rows" if rows else ""))
 
         with progress.listening(listen):
-            outcome = runs.execute(job, config=config, tables=tables, verbose=verbose)
+            outcome = runs.execute(job, home, config=config, tables=tables, verbose=verbose)
     state = "done" if outcome.succeeded else "[red]failed[/red]"
     out.print(f"{title}: {state} in {outcome.seconds:.1f} s", highlight=False)
     return outcome
