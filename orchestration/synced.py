@@ -205,9 +205,10 @@ def _load(context: dg.AssetExecutionContext, tools: Tools, connector: Connector,
     minutes = tools.settings.config.night.read_minutes
     connector.stop_at(time.monotonic() + minutes * 60)
     remap = partial(refill, tools.warehouse, connector, read, context.run.run_id)
-    cursor = load.cursor(tools.warehouse, connector.tool, read.name, connector.host, choices=chosen, remap=remap)
     tables = {stream.name: raw_table(stream) for stream in read.streams}
-    guarded = forgotten.guard(tools.warehouse, tools.settings, tables)
+    with tools.warehouse.hold(f"look where {work} stands"):
+        cursor = load.cursor(tools.warehouse, connector.tool, read.name, connector.host, choices=chosen, remap=remap)
+        guarded = forgotten.guard(tools.warehouse, tools.settings, tables)
     return load.load(
         tools.warehouse,
         tool=connector.tool,

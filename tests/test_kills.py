@@ -155,7 +155,7 @@ def long(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield long
 
 
-@pytest.mark.parametrize("number", [1, 2, 4])
+@pytest.mark.parametrize("number", [1, 4])
 def test_after_a_kill_the_next_night_ends_as_if_nothing_had_been(short: Evening, tmp_path: Path, number: int) -> None:
     kill(short, tmp_path, number)
 
@@ -184,3 +184,5 @@ def kill(evening: Evening, home: Path, number: int) -> None:
         assert [row for row in tables[table] if row not in rows][:2] == [], table
         assert [row for row in rows if row not in tables[table]][:2] == [], table
         assert len(tables[table]) == len(rows), table
+    if evening.ours.warehouse.dialect == "duckdb":  # two hundred of them would fill the memory
+        shutil.rmtree(Path(str(evening.ours.warehouse.url.database)).parent)

@@ -23,9 +23,9 @@ SETTINGS = {
     "checkpoint_on_detach": "ENABLED",  # another file, which is made anew if it breaks
 }
 START = "pragma disable_checkpoint_on_shutdown"
-# How long a log may be when the file is closed, as opening it reads the log, and while it is open, as DuckDB would have it.
-# A checkpoint after each of a night's many small loads would take longer than those, and give each of them blocks of its own.
-_CLOSED, _OPEN = 256 << 10, 16 << 20
+# How long a log may be when the file is closed, and while it is open, as DuckDB would have it. A checkpoint takes as long as
+# reading so short a log some times; after each of a night's many small loads it would give each of them blocks of its own.
+_CLOSED, _OPEN = 32 << 10, 16 << 20
 _HEADERS = 3 * 4096  # the file's own, and two of which a checkpoint ends by writing the older
 _BLOCK = 256 << 10
 
