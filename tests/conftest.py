@@ -11,12 +11,15 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from tests import prepared
 from tests.night import opened
+from warehouse import migrate
 from warehouse.engine import Warehouse
 
 # Thousands of small commits to small files wait for the disk half of the time; what survives a lost disk is not asked here.
@@ -61,16 +64,23 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def new_database(postgres: str) -> Iterator[object]:
-    """A function that makes an empty PostgreSQL database and returns its URL."""
+    """A function that makes a PostgreSQL database, empty or with the declared tables, and returns its URL."""
     engine = sa.create_engine(sa.make_url(postgres).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     made: list[str] = []
 
-    def make() -> str:
-        name = f"t_{uuid.uuid4().hex[:12]}"
+    @cache
+    def template() -> str:
+        url = make()
+        with tempfile.TemporaryDirectory() as folder:
+            migrate.prepare(Warehouse(url, Path(folder)), [])
+        return f"template {made[-1]}"
+
+    def make(*, filled: bool = False) -> str:
+        how = template() if filled else ""
+        made.append(f"t_{uuid.uuid4().hex[:12]}")
         with engine.connect() as connection:
-            connection.execute(sa.text(f"create database {name}"))
-        made.append(name)
-        return sa.make_url(postgres).set(database=name).render_as_string(hide_password=False)
+            connection.execute(sa.text(f"create database {made[-1]} {how}"))
+        return sa.make_url(postgres).set(database=made[-1]).render_as_string(hide_password=False)
 
     yield make
     if os.environ.get("TEST_POSTGRES_URL"):  # one of our own goes as a whole
@@ -82,9 +92,10 @@ def new_database(postgres: str) -> Iterator[object]:
 
 @pytest.fixture(params=["duckdb", "postgresql"])
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
-    """An empty warehouse, once on each database; its file is kept open, unless other processes take part."""
+    """A warehouse with nothing in it, once on each database; its file is kept open, unless other processes take part."""
     work = tmp_path / "work"
-    url = f"duckdb:///{work / 'warehouse.duckdb'}" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    on_duckdb = request.param == "duckdb"
+    url = prepared.file(work / "warehouse.duckdb") if on_duckdb else request.getfixturevalue("new_database")(filled=True)
     warehouse = Warehouse(url, work, wait_seconds=20)
     with nullcontext() if request.node.get_closest_marker("processes") else opened(warehouse):
         yield warehouse

@@ -29,6 +29,7 @@ from orchestration.declared import raw_table
 from orchestration.refill import refill
 from orchestration.settings import Settings
 from orchestration.synced import raw_tables
+from tests import prepared
 from tests.truth.facts import PRIVACY_KEY
 from warehouse import gaps, history, identity, load, migrate, models, privacy, settings_tables
 from warehouse.engine import Warehouse
@@ -217,8 +218,10 @@ def opened(warehouse: Warehouse) -> Iterator[None]:
 def company(world: World, home: Path, warehouse_url: str | None = None, *, processes: bool = False) -> Iterator[Company]:
     """The company until the block ends; the environment is then what it was. `processes`: others open its warehouse too."""
     before = dict(os.environ)
-    url = warehouse_url or f"duckdb:///{home / 'work' / 'warehouse.duckdb'}"
-    warehouse = Warehouse(url, home / "work", wait_seconds=20)
+    file = home / "work" / "warehouse.duckdb"
+    if not (processes or warehouse_url or file.exists()):
+        prepared.file(file)
+    warehouse = Warehouse(warehouse_url or f"duckdb:///{file}", home / "work", wait_seconds=20)
     with serve(world) as running, nullcontext() if processes else opened(warehouse):
         try:
             yield Company(running, warehouse, home)

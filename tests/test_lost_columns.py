@@ -16,7 +16,13 @@ from tests.night import Company, company
 RULE = "column_lost_or_changed"
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
+LONG_ON_POSTGRESQL = ["duckdb", pytest.param("postgresql", marks=pytest.mark.soak)]
+ON_POSTGRESQL = pytest.mark.parametrize(
+    "ours", ["postgresql", pytest.param("duckdb", marks=pytest.mark.soak)], indirect=True
+)  # what shows most of how the other database takes it
+
+
+@pytest.fixture(params=LONG_ON_POSTGRESQL)
 def ours(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]:
     new_database: Callable[[], str] = request.getfixturevalue("new_database")
     with company(World(size="tiny"), tmp_path, new_database() if request.param == "postgresql" else None) as ours:
@@ -109,6 +115,7 @@ def test_a_mapped_field_that_jira_does_not_list_any_more_keeps_its_values(ours: 
     assert noted(ours) == {("jira", "issues", "product_area", "lost")}
 
 
+@ON_POSTGRESQL
 def test_a_mapped_field_that_zendesk_does_not_list_any_more_keeps_its_values_until_it_is_unmapped(ours: Company) -> None:
     ours.off = ("salesforce", "jira", "pendo")
     ours.chosen = {"zendesk": {"fields": {"tickets": {"feature": "Product area"}}}}
@@ -228,6 +235,7 @@ def test_a_field_that_comes_no_more_keeps_its_values_until_it_comes_again(
     assert gaps(ours) == {}
 
 
+@ON_POSTGRESQL
 def test_a_field_that_all_who_arrived_tonight_have_emptied_is_no_loss(ours: Company) -> None:
     ours.off = ("salesforce", "jira", "pendo")
     ours.sync()

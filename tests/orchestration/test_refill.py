@@ -20,7 +20,7 @@ from warehouse.engine import Warehouse
 AREA, CUSTOMER = jira_site.PRODUCT_AREA, jira_site.CUSTOMER
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
+@pytest.fixture(params=["duckdb", pytest.param("postgresql", marks=pytest.mark.soak)])
 def ours(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Company]:
     """A company after its first night, one issue of which is deleted; rows are filled a few at a time."""
     monkeypatch.setattr(refill, "ROWS", 7)
@@ -51,6 +51,7 @@ def column(ours: Company, table: str, name: str) -> dict[str, Any]:
     return {row["id"]: row[name] for row in ours.ask(f"select id, {name} from {table}")}
 
 
+@pytest.mark.parametrize("ours", ["duckdb", "postgresql"], indirect=True)
 def test_issues_follow_the_map_without_being_read_again(ours: Company) -> None:
     fields = {id_: issue["fields"] for id_, issue in ours.world.issues.items()}
     areas = {id_: values[AREA] and values[AREA]["value"] for id_, values in fields.items()}

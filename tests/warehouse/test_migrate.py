@@ -13,7 +13,6 @@ import pytest
 import sqlalchemy as sa
 
 from tests.warehouse.things import START, THINGS, batch, loaded, row, rows_of
-from warehouse import migrate
 from warehouse.engine import Warehouse, WarehouseError
 from warehouse.migrate import prepare
 from warehouse.schema import Column, RawTable, Type
@@ -119,10 +118,9 @@ def test_a_view_of_somebody_that_prevents_a_change_is_named(postgres: str, new_d
     assert "\n" not in str(told.value)
 
 
-def test_what_a_newer_version_wrote_is_left_alone(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migrate, "VERSION", 99)
-    prepare(warehouse, [])
-    monkeypatch.undo()
+def test_what_a_newer_version_wrote_is_left_alone(warehouse: Warehouse) -> None:
+    with warehouse.begin("a newer version") as connection:
+        connection.execute(sa.text("update sync.version set version = 99"))
 
     with pytest.raises(WarehouseError, match=r"A newer fullpicture has written this warehouse \(form 99.*Install"):
         prepare(warehouse, [THINGS])
