@@ -21,7 +21,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from orchestration import cli_backup, cli_privacy, cli_readers, cli_tools, query, settings
+from orchestration import cli_backup, cli_customers, cli_privacy, cli_readers, cli_tools, query, settings
 from orchestration.config import TOOLS
 from orchestration.query import Answer
 from orchestration.settings import SettingsError
@@ -59,6 +59,7 @@ app.add_typer(cli_tools.rejects, name="rejects")
 app.command()(cli_backup.backup)
 app.command()(cli_backup.restore)
 app.add_typer(cli_privacy.app, name="privacy")
+app.add_typer(cli_customers.app, name="customers")
 app.command("try")(cli_readers.try_file)
 
 

@@ -32,6 +32,8 @@ def _time_of_day(value: Any) -> Any:
 
 Count = Annotated[int, Field(ge=1)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+RecordName = Annotated[str, Field(pattern=r"^[a-z_]+/[a-z_]+/.+$")]
+Pair = tuple[RecordName, RecordName]
 
 
 class Section(BaseModel):
@@ -306,6 +308,8 @@ class Customers(Section):
     )
     internal_domains: list[str] = Field(default=[], description="Our own domains: who writes from them is no customer")
     shared_domains: list[str] = Field(default=[], description="Domains that several companies share, so that they join nobody")
+    always_match: list[Pair] = Field(default=[], description="Pairs of records that are one company, each as tool/type/id")
+    never_match: list[Pair] = Field(default=[], description="Pairs of records that are two companies, whatever they share")
     renewal_days: Count = Field(default=90, description="A renewal is near from so many days before it")
 
 

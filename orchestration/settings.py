@@ -24,6 +24,7 @@ from rapidfuzz import process
 from connectors.base import Connector, SourceError
 from orchestration.config import TOOLS, Config, ToolSection
 from warehouse.engine import Warehouse
+from warehouse.schema import PAIR
 
 # Where pydantic's own words would puzzle a reader.
 EXPECTED = {
@@ -254,6 +255,11 @@ def tables(settings: Settings, people_key: str) -> dict[str, list[dict[str, Any]
         ],
         "internal_domains": [{"domain": domain.lower()} for domain in config.customers.internal_domains],
         "shared_domains": [{"domain": domain.lower()} for domain in config.customers.shared_domains],
+        "match_overrides": [
+            dict(zip((*PAIR, "decision"), (*left.split("/", 2), *right.split("/", 2), decision), strict=True))
+            for decision, pairs in (("always", config.customers.always_match), ("never", config.customers.never_match))
+            for left, right in pairs
+        ],
         "segments": [{"segment": name, "arr_from": arr} for name, arr in config.customers.segments.items()],
         "feature_types": [{"name": name} for name in config.features.types],
         "feature_values": [{"value": value, "issue_key": key.upper()} for value, key in config.features.values.items()],

@@ -25,7 +25,9 @@ from warehouse.history import Ledger
 from warehouse.models import Build, CheckFailed, Model, Models
 from warehouse.selects import Shape
 
-LINKS = dg.AssetKey(["unified", "customer_links"])
+LINKS, MERGES, CANDIDATES = (
+    dg.AssetKey(["unified", name]) for name in ("customer_links", "customer_merges", "match_candidates")
+)
 GAPS = dg.AssetKey(["unified", "gaps"])
 GAP_EVENTS = dg.AssetKey(["unified", "gap_events"])
 COPY = dg.AssetKey(["publish", "copy"])
@@ -158,9 +160,9 @@ def _refuse_unread(reads: Sequence[str]) -> None:
 def _key(table: str) -> dg.AssetKey | None:
     """The asset that writes a table which SQL reads; None for the settings and the machinery's own records."""
     schema_name, _, name = table.partition(".")
-    if table in identity.WRITES:
-        return LINKS
-    return None if schema_name in ("settings", "sync") else dg.AssetKey([schema_name, name])
+    if schema_name in ("settings", "sync"):
+        return LINKS if table in identity.WRITES else None
+    return dg.AssetKey([schema_name, name])
 
 
 def _keys(tables: Iterable[str]) -> list[dg.AssetKey]:
@@ -225,19 +227,28 @@ def _ledger(key: dg.AssetKey, group: str, inputs: Iterable[str], ledger_key: tup
 
 
 def _customer_links(library: Models) -> dg.AssetsDefinition:
-    key = ("tool", "record_type", "record_id", "valid_from")
     inputs = {table for tables in identity.WRITES.values() for table in tables}
+    keys = {
+        LINKS: ("tool", "record_type", "record_id", "valid_from"),
+        MERGES: ("customer_id", "valid_from"),
+        CANDIDATES: schema.PAIR,
+    }
 
-    @dg.multi_asset(name="unified__customer_links", specs=[_ledger(LINKS, "customers", inputs, key)])
-    def resolved(refresh: Refresh) -> dg.MaterializeResult[Any]:
+    @dg.multi_asset(
+        name="unified__customer_links", specs=[_ledger(asset, "customers", inputs, tuple(key)) for asset, key in keys.items()]
+    )
+    def resolved(refresh: Refresh) -> Iterator[dg.MaterializeResult[Any]]:
         with (
             refresh.step("unified.customer_links") as warehouse,
             warehouse.begin("resolve which records are the same customer") as connection,
         ):
             changed = identity.resolve(connection)
-            rows = models.count(connection, "unified.customer_links")
-            freshness.note(connection, "customer_links", rows, library.reads("unified.customer_links"))
-        return dg.MaterializeResult(asset_key=LINKS, metadata={"dagster/row_count": rows, "changed": changed})
+            rows = {key: models.count(connection, ".".join(key.path)) for key in keys}
+            for key in rows:
+                freshness.note(connection, key.path[1], rows[key], library.reads(".".join(key.path)))
+        for key in rows:
+            more = {"changed": changed} if key == LINKS else {}
+            yield dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": rows[key], **more})
 
     return resolved
 
@@ -291,7 +302,15 @@ def _copy(library: Models) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=COPY,
-        deps=_keys([*last, "unified.gap_events", *(ledger.full_name for ledger in history.ledgers())]),
+        deps=_keys(
+            [
+                *last,
+                "unified.customer_merges",
+                "unified.match_candidates",
+                "unified.gap_events",
+                *(ledger.full_name for ledger in history.ledgers()),
+            ]
+        ),
         group_name="publish",
         description="What readers use: the unified tables in a DuckDB file of their own, and as Parquet; on PostgreSQL, the"
         " role that may read the views.",

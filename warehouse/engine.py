@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol, cast
 
 import adbc_driver_manager
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import sqlalchemy as sa
@@ -324,17 +325,30 @@ def driver(connection: sa.Connection) -> duckdb.DuckDBPyConnection:
     return cast(duckdb.DuckDBPyConnection, connection.connection.driver_connection)
 
 
+def _free(connection: sa.Connection) -> duckdb.DuckDBPyConnection:
+    """DuckDB's own connection, which a result of which only the first row was wanted would still hold."""
+    inner = driver(connection)
+    inner.complete()
+    return inner
+
+
 def verbatim(sql: str) -> sa.TextClause:
     """SQL to be run to the letter: neither `:word` nor `%` in it means a parameter, on either driver."""
     return sa.text(re.sub(r"(?<![:\w\\]):(?=\w)", r"\:", sql))
 
 
+def frame(connection: sa.Connection, sql: str) -> pd.DataFrame:
+    """The rows of a query."""
+    if connection.dialect.name == "duckdb":
+        return cast(pa.Table, _free(connection).sql(sql).to_arrow_table()).to_pandas()
+    rows = connection.execute(verbatim(sql))
+    return pd.DataFrame(rows.tuples().all(), columns=list(rows.keys()))
+
+
 def insert(connection: sa.Connection, schema: str, table: str, rows: pa.Table) -> None:
     """Adds Arrow rows to a table inside the connection's own transaction, column by column name."""
     if connection.dialect.name == "duckdb":
-        inner = driver(connection)
-        inner.complete()  # a result of which only the first row was wanted would still hold the connection
-        bulk = _DuckDBBulk(inner)
+        bulk = _DuckDBBulk(_free(connection))
         bulk.append(schema, table, rows)
         bulk.close()
         return

@@ -1,7 +1,8 @@
-"""Which records of which tools are the same company, and what hosts and texts name: what SQL cannot do alike everywhere.
+"""Which records of which tools are one customer, the id it keeps from night to night, and what issues are called in texts.
 
-Writes sync.domains, text_keys, issue_keys and customer_ids, and unified.customer_links. Reads only the unions; of the tools
-it knows nothing but which one's word counts most.
+Writes sync.domains (by hosts), text_keys, issue_keys and customer_ids, and unified.customer_links, customer_merges and
+match_candidates. Reads only the unions and people's decisions; of the tools it knows nothing but which one's word counts most.
+Not here: what speaks for two records being one (matching).
 """
 
 from __future__ import annotations
@@ -9,22 +10,23 @@ from __future__ import annotations
 import gc
 import json
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
-from publicsuffixlist import PublicSuffixList
+from numpy.typing import NDArray
 
-from warehouse import versions
-from warehouse.engine import insert, verbatim
+from warehouse import hosts, matching, names, versions
+from warehouse.engine import WarehouseError, frame, insert, verbatim
+from warehouse.schema import PAIR
 
 LINKS = "unified.customer_links"
 _UNIONS = ("unified.records", "unified.contact_domains")
@@ -32,6 +34,8 @@ WRITES: Mapping[str, tuple[str, ...]] = {  # table → what it is made from
     "sync.domains": _UNIONS,
     "sync.customer_ids": _UNIONS,
     "unified.customer_links": _UNIONS,
+    "unified.customer_merges": _UNIONS,
+    "unified.match_candidates": _UNIONS,
     "sync.text_keys": ("unified.texts",),
     "sync.issue_keys": ("unified.seen_keys",),
 }
@@ -39,104 +43,15 @@ WRITES: Mapping[str, tuple[str, ...]] = {  # table → what it is made from
 # Tool and type of the records that customers are named for, best first; then whatever others there are, by name.
 ANCHOR_ORDER = (("salesforce", "account"), ("zendesk", "organization"), ("pendo", "account"))
 ISSUE_KEY = re.compile(r"(?<![A-Za-z0-9_-])([A-Z][A-Z0-9_]+-[1-9][0-9]*)(?![A-Za-z0-9_])")
-SCORES: Mapping[str, float | None] = {"declared_id": 1.0, "domain": 0.95, "alone": None}
-
-# Mail providers whose domains say nothing of a company; people add theirs in the settings (shared_domains).
-FREE_MAIL = frozenset(
-    [
-        "gmail.com",
-        "googlemail.com",
-        "outlook.com",
-        "hotmail.com",
-        "hotmail.co.uk",
-        "hotmail.fr",
-        "hotmail.de",
-        "live.com",
-        "msn.com",
-        "yahoo.com",
-        "yahoo.co.uk",
-        "yahoo.fr",
-        "yahoo.de",
-        "yahoo.co.jp",
-        "ymail.com",
-        "aol.com",
-        "icloud.com",
-        "me.com",
-        "mac.com",
-        "proton.me",
-        "protonmail.com",
-        "pm.me",
-        "gmx.de",
-        "gmx.net",
-        "gmx.com",
-        "gmx.at",
-        "web.de",
-        "t-online.de",
-        "freenet.de",
-        "mail.com",
-        "mail.ru",
-        "yandex.ru",
-        "yandex.com",
-        "qq.com",
-        "163.com",
-        "126.com",
-        "naver.com",
-        "orange.fr",
-        "wanadoo.fr",
-        "free.fr",
-        "laposte.net",
-        "libero.it",
-        "virgilio.it",
-        "comcast.net",
-        "verizon.net",
-        "att.net",
-        "sbcglobal.net",
-        "btinternet.com",
-        "sky.com",
-        "zoho.com",
-        "fastmail.com",
-        "hey.com",
-        "tutanota.com",
-        "bluewin.ch",
-        "seznam.cz",
-        "wp.pl",
-        "onet.pl",
-        "o2.pl",
-        "rediffmail.com",
-        "uol.com.br",
-        "bol.com.br",
-    ]
-)
-
-
-class Record(NamedTuple):
-    """A company record of a tool, as `unified.records` has it."""
-
-    tool: str
-    record_type: str
-    record_id: str
-    host: str | None
-    declared_tool: str | None
-    declared_id: str | None
-    created_at: datetime | None
-
-    @property
-    def name(self) -> str:
-        return f"{self.tool}/{self.record_type}/{self.record_id}"
-
-    @property
-    def kind(self) -> tuple[str, str]:
-        return self.tool, self.record_type
-
-
-@dataclass(frozen=True)
-class Link:
-    """Which customer a record belongs to, and why."""
-
-    record: Record
-    customer_id: str
-    method: str
-    evidence: str
+PLACE = ["tool", "record_type", "record_id"]
+_HOST = r"(?i)\s*[a-z0-9-]+(\.[a-z0-9-]+)+\s*"  # what somebody wrote for a name
+_SEVERAL = {
+    "declared_id": "the id that it declares",
+    "domain": "its domain",
+    "contact_domain": "the domain of its people",
+    "name": "its name",
+}
+Places = NDArray[np.int64]
 
 
 def resolve(connection: sa.Connection) -> int:
@@ -164,35 +79,110 @@ def _uncollected() -> Iterator[None]:
 
 
 def _resolve(connection: sa.Connection) -> int:
-    kinds = _write_domains(connection)
+    records = _records(connection)
+    own = _write_domains(connection, records)
     _write_text_keys(connection)
     _remember_issue_keys(connection)
-    columns = ", ".join(Record._fields)
-    rows = connection.execute(verbatim(f"select {columns} from unified.records where not deleted"))
-    records = sorted((Record(*row) for row in rows), key=lambda record: (_rank(*record.kind), record.record_id))
-    known = {
-        f"{tool}/{type_}/{id_}": customer
-        for tool, type_, id_, customer in connection.execute(
-            verbatim("select tool, record_type, record_id, customer_id from unified.customer_links where valid_to is null")
+    records["domain"] = records["host"].map(own).astype("str")
+    found = matching.match(records, _contacts(connection, records, own), **_decisions(connection, records))
+    customers = _customers(connection, records, found.head)
+    _write_ids(connection, records, customers)
+    _write_candidates(connection, records, found.candidates)
+    return _write_links(connection, _links(records, found, customers.of))
+
+
+def _records(connection: sa.Connection) -> pd.DataFrame:
+    """The living records, those whose word counts most first. A name that is a host is the host, too."""
+    columns = "tool, record_type, record_id, name, host, country, parent_id, declared_tool, declared_id"
+    records = frame(connection, f"select {columns} from unified.records where not deleted").astype("str")
+    address = records["name"].where(records["name"].str.fullmatch(_HOST).fillna(False).astype(bool))
+    records["host"] = records["host"].fillna(address.str.strip().str.lower())
+    kinds = sorted(set(zip(records["tool"], records["record_type"], strict=True)), key=_rank)
+    ranks = pd.Series(range(len(kinds)), index=pd.MultiIndex.from_tuples(kinds, names=PLACE[:2]), name="rank", dtype="int64")
+    if ANCHOR_ORDER[0] not in kinds:  # then nothing is what others are joined to by what they declare
+        ranks += 1
+    return records.join(ranks, on=PLACE[:2]).sort_values(["rank", "record_id"], ignore_index=True)
+
+
+def _rank(kind: tuple[str, str]) -> tuple[int, str, str]:
+    return (ANCHOR_ORDER.index(kind) if kind in ANCHOR_ORDER else len(ANCHOR_ORDER), *kind)
+
+
+def _write_domains(connection: sa.Connection, records: pd.DataFrame) -> dict[str, str]:
+    """Returns the registrable domain of each host at which that is a company's own."""
+    named = connection.execute(
+        verbatim(
+            "select host from unified.records where host is not null"
+            " union select host from unified.contact_domains where host is not null"
         )
+    ).scalars()
+    return hosts.write_domains(connection, [*named, *records["host"].dropna()])
+
+
+def _contacts(connection: sa.Connection, records: pd.DataFrame, own: Mapping[str, str]) -> pd.DataFrame:
+    """How many people each record has at which domain of a company's own; null for all others."""
+    people = frame(
+        connection, f"select {', '.join(PLACE)}, host, count(*) as people from unified.contact_domains group by 1, 2, 3, 4"
+    )
+    people["record"] = _places(records, people[PLACE])
+    people["domain"] = people["host"].map(own).astype("str")
+    people = people[people["record"] >= 0]
+    return people.groupby(["record", "domain"], dropna=False)["people"].sum().reset_index()
+
+
+def _places(records: pd.DataFrame, wanted: pd.DataFrame) -> Places:
+    """Where each of these records stands among the records; -1 if it does not."""
+    index = pd.MultiIndex.from_frame(records[PLACE])
+    return np.asarray(index.get_indexer(pd.MultiIndex.from_frame(wanted.astype("str"), names=PLACE)), np.int64)
+
+
+def _decisions(connection: sa.Connection, records: pd.DataFrame) -> dict[str, list[tuple[int, int]]]:
+    """The pairs that people always or never want together. Of several words about one pair the settings' counts, else the
+    last one."""
+    columns = ", ".join(PAIR)
+    told = frame(
+        connection,
+        f"select {columns}, decision, decided_at, 1 as place from unified.match_overrides"
+        f" union all select {columns}, decision, null as decided_at, 2 as place from settings.match_overrides",
+    ).sort_values(["place", "decided_at"], kind="stable")
+    left, right = (_places(records, told[list(PAIR[at : at + 3])]) for at in (0, 3))
+    last = {
+        (min(a, b), max(a, b)): decision
+        for a, b, decision in zip(left.tolist(), right.tolist(), told["decision"], strict=True)
+        if min(a, b) >= 0 and a != b
     }
-    joined = _join(records, kinds)
-    links, minted, merged = _name_customers(connection, records, joined, known)
-    _write_ids(connection, minted, merged)
-    return _write_links(connection, links)
+    return {word: sorted(pair for pair, decision in last.items() if decision == word) for word in ("always", "never")}
+
+
+def decide(connection: sa.Connection, left: str, right: str, decision: str, by: str) -> None:
+    """Keeps what somebody decided about two records, each named tool/type/id: that they are `always` one customer, or `never`.
+    Raises WarehouseError where there is no such record."""
+    places: list[str] = []
+    for name in (left, right):
+        place = dict(zip(PLACE, [*name.strip().split("/", 2), "", ""], strict=False))
+        same = " and ".join(f"{column} = :{column}" for column in PLACE)
+        if not connection.execute(sa.text(f"select 1 from unified.records where {same}"), place).scalar():
+            raise WarehouseError(f"There is no record {name}: name it as tool/type/id, such as zendesk/organization/36001.")
+        places += place.values()
+    values = dict(zip(PAIR, places, strict=True)) | {"decision": decision, "at": datetime.now(UTC), "by": by}
+    names = ", ".join(f":{name}" for name in PAIR)
+    connection.execute(sa.text(f"insert into unified.match_overrides values ({names}, :decision, :at, :by)"), values)
 
 
 def _states(connection: sa.Connection) -> str:
-    """In which state everything is that the links are made from, this file among it."""
+    """In which state everything is that the links are made from, the code among it."""
     reads = {
-        "unified.records": (*Record._fields, "deleted"),
-        "unified.contact_domains": ("host",),
-        "unified.texts": ("tool", "record_type", "record_id", "text"),
+        "unified.records": (*PLACE, "name", "host", "country", "parent_id", "declared_tool", "declared_id", "deleted"),
+        "unified.contact_domains": (*PLACE, "host"),
+        "unified.texts": (*PLACE, "text"),
         "unified.seen_keys": ("tool", "issue_id", "issue_key", "seen_at"),
+        "unified.match_overrides": (*PAIR, "decision", "decided_at"),
+        "settings.match_overrides": (*PAIR, "decision"),
         "settings.internal_domains": ("domain",),
         "settings.shared_domains": ("domain",),
     }
-    code = sha256(Path(__file__).read_bytes()).hexdigest()
+    files = (module.__file__ or "" for module in (hosts, matching, names))
+    code = sha256(b"".join(Path(file).read_bytes() for file in (__file__, *files))).hexdigest()
     return json.dumps([code, versions.states(connection, reads)])
 
 
@@ -214,50 +204,6 @@ def _remember(connection: sa.Connection, states: str, changed: int) -> None:
     )
 
 
-def customer_id(tool: str, record_type: str, record_id: str) -> str:
-    """The id that a customer gets from its anchor: c_ and 16 hex digits of the SHA-256 of tool/type/id."""
-    return "c_" + sha256(f"{tool}/{record_type}/{record_id}".encode()).hexdigest()[:16]
-
-
-@cache
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
-
-
-def registrable(host: str) -> str | None:
-    """The part of a host that somebody registered, such as example.co.uk; None for addresses and bare suffixes."""
-    if re.fullmatch(r"[0-9.]+", host) or "." not in host:
-        return None
-    found = _suffixes().privatesuffix(host.lower().rstrip("."))
-    return str(found) if found else None
-
-
-def _write_domains(connection: sa.Connection) -> dict[str, tuple[str | None, str]]:
-    internal = set(connection.execute(verbatim("select domain from settings.internal_domains")).scalars())
-    shared = set(connection.execute(verbatim("select domain from settings.shared_domains")).scalars())
-    hosts = connection.execute(
-        verbatim(
-            "select host from unified.records where host is not null"
-            " union select host from unified.contact_domains where host is not null order by 1"
-        )
-    ).scalars()
-
-    def kind(domain: str | None) -> str:
-        if domain is None:
-            return "none"
-        if domain in internal:
-            return "internal"
-        if domain in FREE_MAIL:
-            return "free_mail"
-        return "shared" if domain in shared else "company"
-
-    found = {host: registrable(host) for host in hosts}
-    connection.execute(verbatim("delete from sync.domains"))
-    rows = [(host, domain, kind(domain)) for host, domain in found.items()]
-    _insert(connection, "sync", "domains", ("host", "registrable", "kind"), rows)
-    return {host: (domain, kind_) for host, domain, kind_ in rows}
-
-
 def _write_text_keys(connection: sa.Connection) -> None:
     rows: set[tuple[str, str, str, str]] = set()
     texts = connection.execute(
@@ -266,7 +212,8 @@ def _write_text_keys(connection: sa.Connection) -> None:
     for tool, type_, id_, text in texts:
         rows.update((tool, type_, id_, key) for key in ISSUE_KEY.findall(text))
     connection.execute(verbatim("delete from sync.text_keys"))
-    _insert(connection, "sync", "text_keys", ("tool", "record_type", "record_id", "issue_key"), sorted(rows))
+    columns = zip(*sorted(rows), strict=True) if rows else ((), (), (), ())
+    _insert(connection, "sync", "text_keys", dict(zip((*PLACE, "issue_key"), columns, strict=True)))
 
 
 def _remember_issue_keys(connection: sa.Connection) -> None:
@@ -282,131 +229,145 @@ def _remember_issue_keys(connection: sa.Connection) -> None:
     )
 
 
-def _join(records: Sequence[Record], kinds: Mapping[str, tuple[str | None, str]]) -> dict[str, tuple[Record, str, str]]:
-    """For each record that names another one as itself: that record, by which method, and what led to it.
-
-    The cascade stops at the first step that names exactly one candidate; two at a step are ambiguous, and the record stays
-    alone. Records of the first kind (Salesforce accounts) are what the others are joined to.
-    """
-    anchors = [record for record in records if record.kind == ANCHOR_ORDER[0]]
-    by_id: dict[tuple[str, str], Record] = {}
-    by_domain: dict[str, list[Record]] = defaultdict(list)
-    for record in anchors:
-        by_id[record.tool, record.record_id] = record
-        if len(record.record_id) == 18:  # Salesforce shows the same id without its three check characters, too
-            by_id[record.tool, record.record_id[:15]] = record
-        domain, kind = kinds.get(record.host or "", (None, "none"))
-        if domain and kind == "company":
-            by_domain[domain].append(record)
-    joined: dict[str, tuple[Record, str, str]] = {}
-    for record in records:
-        if record.kind == ANCHOR_ORDER[0]:
-            continue
-        if record.declared_tool and record.declared_id:
-            target = by_id.get((record.declared_tool, record.declared_id))
-            if target:
-                joined[record.name] = (target, "declared_id", f"declares {target.tool} id {target.record_id}")
-                continue
-        domain, kind = kinds.get(record.host or "", (None, "none"))
-        candidates = by_domain.get(domain, []) if domain and kind == "company" else []
-        if len(candidates) == 1:
-            joined[record.name] = (candidates[0], "domain", f"both are at {domain}")
-    return joined
+def customer_id(tool: str, record_type: str, record_id: str) -> str:
+    """The id that a customer gets from its anchor: c_ and 16 hex digits of the SHA-256 of tool/type/id."""
+    return "c_" + sha256(f"{tool}/{record_type}/{record_id}".encode()).hexdigest()[:16]
 
 
-def _name_customers(
-    connection: sa.Connection,
-    records: Sequence[Record],
-    joined: Mapping[str, tuple[Record, str, str]],
-    known: Mapping[str, str],
-) -> tuple[list[Link], list[tuple[str, Record]], dict[str, str | None]]:
-    """Gives each group of records its customer: the id it has, else a new one; of several ids the oldest stays.
+@dataclass(frozen=True)
+class _Customers:
+    """of: the customer of each record. minted: the places of the records for which an id was made tonight. merged: of ids
+    whose state may have changed, which one each is part of now; None for one of its own."""
 
-    `records` come best anchor first, and so have the first claim on an id that two groups could go on under.
-    """
-    groups: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        groups[joined[record.name][0].name if record.name in joined else record.name].append(record)
-    minted_for, order = _ledger(connection)
-    own = {head: {minted_for[r.name] for r in group if r.name in minted_for} for head, group in groups.items()}
-    taken = {id_ for ids in own.values() for id_ in ids}
-    links: list[Link] = []
-    minted: list[tuple[str, Record]] = []
-    merged: dict[str, str | None] = {}
-    for name, group in groups.items():
-        anchor = min(group, key=lambda record: (_rank(*record.kind), record.record_id))
-        # A company whose anchor was deleted goes on under its id, unless that id is another group's.
-        ids = own[name] or {known[r.name] for r in group if r.name in known} - taken
-        customer = min(ids, key=lambda id_: order[id_]) if ids else customer_id(*anchor[:3])
-        if not ids:
-            minted.append((customer, anchor))
-        taken |= {customer}
-        merged |= {customer: None} | dict.fromkeys(ids - {customer}, customer)
-        for record in group:
-            _, method, evidence = joined.get(record.name, (None, "alone", "no other record names it"))
-            links.append(Link(record, customer, method, evidence))
-    return links, minted, merged
+    of: pd.Series
+    minted: Places
+    merged: Mapping[str, str | None]
 
 
-def _ledger(connection: sa.Connection) -> tuple[dict[str, str], dict[str, tuple[object, ...]]]:
-    """The customer that was minted for each record, and what tells the older of two customers."""
-    minted_for: dict[str, str] = {}
-    order: dict[str, tuple[object, ...]] = {}
-    rows = connection.execute(
-        verbatim("select customer_id, anchor_tool, anchor_type, anchor_id, minted_at from sync.customer_ids")
+def _customers(connection: sa.Connection, records: pd.DataFrame, head: Places) -> _Customers:
+    """Gives each group of records its customer: the id that was minted for one of them, of several the oldest; else one that
+    they had until now, as a company whose anchor was deleted goes on under its id unless that is another group's; else a new
+    one, for their first record, which is the best anchor."""
+    ledger = frame(
+        connection,
+        "select anchor_tool as tool, anchor_type as record_type, anchor_id as record_id, customer_id, minted_at, merged_into"
+        " from sync.customer_ids",
     )
-    for customer, tool, type_, id_, minted_at in rows:
-        anchor = f"{tool}/{type_}/{id_}"
-        minted_for[anchor] = customer
-        order[customer] = (minted_at, _rank(tool, type_), id_)
-    return minted_for, order
+    ledger["rank"] = [_rank(kind) for kind in zip(ledger["tool"], ledger["record_type"], strict=True)]
+    ledger = ledger.sort_values(["minted_at", "rank", "record_id"], ignore_index=True)  # the older an id, the further up
+    ids = ledger["customer_id"]
+    place = _places(records, ledger[PLACE])
+    own = pd.DataFrame({"head": head[place], "age": ledger.index})[place >= 0]
+    oldest = own.groupby("head")["age"].min()
+    customer = pd.Series(ids.reindex(oldest.reindex(head)).to_numpy(), index=records.index, dtype="str")
+    later = own[own["age"].to_numpy() != oldest.reindex(own["head"]).to_numpy()]
+    merged: dict[str, str | None] = dict.fromkeys(ids[oldest][ledger["merged_into"][oldest].notna()])
+    merged |= dict(zip(ids[later["age"]], ids[oldest.reindex(later["head"])], strict=True))
+    customer = _inherited(connection, records, head, customer, ids, set(ids[own["age"]]), merged)
+    minted = np.unique(head[customer.isna().to_numpy()])
+    new = {at: customer_id(*anchor) for at, anchor in zip(minted, records[PLACE].iloc[minted].to_numpy(), strict=True)}
+    return _Customers(customer.fillna(pd.Series(head, index=records.index).map(new).astype("str")), minted, merged)
 
 
-def _rank(tool: str, record_type: str) -> tuple[int, str, str]:
-    kind = (tool, record_type)
-    return (ANCHOR_ORDER.index(kind) if kind in ANCHOR_ORDER else len(ANCHOR_ORDER), tool, record_type)
+def _inherited(
+    connection: sa.Connection,
+    records: pd.DataFrame,
+    head: Places,
+    customer: pd.Series,
+    ids: pd.Series,
+    taken: set[str],
+    merged: dict[str, str | None],
+) -> pd.Series:
+    """The customers, with those of groups that go on under an id which they had until now; what these merge is added."""
+    until_now = frame(connection, f"select {', '.join(PLACE)}, customer_id from {LINKS} where valid_to is null")
+    until_now["place"] = _places(records, until_now[PLACE])
+    until_now = until_now[until_now["place"] >= 0].set_index("place")["customer_id"]
+    orphans = until_now[customer.reindex(until_now.index).isna() & ~until_now.isin(taken)]
+    age = pd.Series(ids.index, index=ids.to_numpy())
+    given: dict[int, str] = {}
+    for group, had in orphans.groupby(head[orphans.index]):
+        free = sorted(set(had) - taken, key=age.__getitem__)
+        if free:
+            given[int(group)] = free[0]
+            merged |= {free[0]: None} | dict.fromkeys(free[1:], free[0])
+            taken |= set(free)
+    return customer.fillna(pd.Series(head, index=records.index).map(given).astype("str"))
 
 
-def _write_ids(connection: sa.Connection, minted: Sequence[tuple[str, Record]], merged: Mapping[str, str | None]) -> None:
-    """Adds what was minted; `merged` names for each id in use the one it is now part of, None for those of their own."""
+def _write_ids(connection: sa.Connection, records: pd.DataFrame, customers: _Customers) -> None:
+    """Adds what was minted, and notes which customers turned out to be one, or to be two after all."""
     as_of = connection.execute(verbatim("select as_of from settings.clock")).scalar()
-    names = ("customer_id", "anchor_tool", "anchor_type", "anchor_id", "minted_at")
-    rows = [(customer, record.tool, record.record_type, record.record_id, as_of) for customer, record in minted]
-    _insert(connection, "sync", "customer_ids", names, rows)
-    rows_before = connection.execute(verbatim("select customer_id, merged_into from sync.customer_ids"))
-    before: dict[str, str | None] = {customer: into for customer, into in rows_before}  # noqa: C416
-    for customer, into in sorted(merged.items()):
-        if before[customer] != into:
+    anchors = records.iloc[customers.minted]
+    rows = {"customer_id": customers.of.iloc[customers.minted], "minted_at": [as_of] * len(anchors)}
+    rows |= {f"anchor_{part}": anchors[column] for part, column in zip(("tool", "type", "id"), PLACE, strict=True)}
+    _insert(connection, "sync", "customer_ids", rows)
+    known = connection.execute(verbatim("select customer_id, merged_into from sync.customer_ids where merged_into is not null"))
+    before: dict[str, str] = dict(known.tuples().all())
+    for customer, into in sorted(customers.merged.items()):
+        if before.get(customer) == into:
+            continue
+        said = {"customer": customer, "into": into, "at": as_of}
+        connection.execute(sa.text("update sync.customer_ids set merged_into = :into where customer_id = :customer"), said)
+        connection.execute(
+            sa.text("update unified.customer_merges set valid_to = :at where customer_id = :customer and valid_to is null"),
+            said,
+        )
+        if into is not None:
             connection.execute(
-                sa.text("update sync.customer_ids set merged_into = :into where customer_id = :customer"),
-                {"customer": customer, "into": into},
+                sa.text(
+                    "insert into unified.customer_merges (customer_id, merged_into, valid_from) values (:customer, :into, :at)"
+                ),
+                said,
             )
 
 
-def _write_links(connection: sa.Connection, links: Iterable[Link]) -> int:
+def _write_candidates(connection: sa.Connection, records: pd.DataFrame, found: pd.DataFrame) -> None:
+    """The pairs that wait for a person, with since when they do; without those that wait no more."""
+    rows: dict[str, Any] = {"score": found["score"], "evidence": found["evidence"]}
+    for side, at in (("left", "record"), ("right", "target")):
+        side_of = records[PLACE].iloc[found[at]]
+        rows |= {f"{side}_{part}": side_of[name] for part, name in zip(("tool", "type", "id"), PLACE, strict=True)}
+    columns = [*PAIR, "score", "evidence"]
+    _temporary(connection, "_waiting", {name: "double precision" if name == "score" else "text" for name in columns}, rows)
+    same = " and ".join(f"c.{name} = w.{name}" for name in PAIR)
+    for statement in (
+        f"delete from unified.match_candidates as c where not exists (select 1 from _waiting as w where {same})",
+        f"update unified.match_candidates as c set score = w.score, evidence = w.evidence from _waiting as w where {same}",
+        f"insert into unified.match_candidates ({', '.join(columns)}, waiting_since)"
+        f" select {', '.join(columns)}, (select as_of from settings.clock) from _waiting as w"
+        f" where not exists (select 1 from unified.match_candidates as c where {same})",
+        "drop table _waiting",
+    ):
+        connection.execute(verbatim(statement))
+
+
+def _links(records: pd.DataFrame, found: matching.Matches, customer: pd.Series) -> pd.DataFrame:
+    """Each record's customer, how it was found and what led to it, in words."""
+    joined = found.links.drop_duplicates("record").set_index("record")[["method", "score", "evidence"]]
+    links = records[PLACE].assign(customer_id=customer).join(joined)
+    several = found.ambiguous.drop_duplicates("record").set_index("record")["method"].map(_SEVERAL)
+    alone = (several + " fits several customers").reindex(links.index).fillna("no other record names it")
+    links["evidence"] = links["evidence"].fillna(alone)
+    links["method"] = links["method"].fillna("alone")
+    links["decided_by"] = np.where(links["method"] == "override", "person", "rule")
+    return links
+
+
+def _write_links(connection: sa.Connection, links: pd.DataFrame) -> int:
     """Opens what is new, closes what holds no more; both take the clock's moment."""
-    columns = ("tool", "record_type", "record_id", "customer_id", "method", "score", "decided_by", "evidence")
-    rows = [(*link.record[:3], link.customer_id, link.method, SCORES[link.method], "rule", link.evidence) for link in links]
-    connection.execute(verbatim("drop table if exists _decided"))
-    connection.execute(
-        verbatim(
-            "create temporary table _decided (tool text, record_type text, record_id text, customer_id text, method text,"
-            " score double precision, decided_by text, evidence text)"
-        )
-    )
-    _insert(connection, "", "_decided", columns, rows)
-    same = "l.tool = d.tool and l.record_type = d.record_type and l.record_id = d.record_id"
-    same += " and l.customer_id = d.customer_id and l.method = d.method and l.evidence = d.evidence"
+    columns = {name: "double precision" if name == "score" else "text" for name in links.columns}
+    _temporary(connection, "_decided", columns, links)
+    same = " and ".join(f"l.{name} = d.{name}" for name in (*PLACE, "customer_id", "method", "evidence"))
     closed = connection.execute(
         verbatim(
             "update unified.customer_links as l set valid_to = (select as_of from settings.clock) where l.valid_to is null"
             f" and not exists (select 1 from _decided as d where {same})"
         )
     )
-    names = ", ".join(columns)
+    named = ", ".join(columns)
     opened = connection.execute(
         verbatim(
-            f"insert into unified.customer_links ({names}, valid_from) select {names}, (select as_of from settings.clock)"
+            f"insert into unified.customer_links ({named}, valid_from) select {named}, (select as_of from settings.clock)"
             f" from _decided as d where not exists"
             f" (select 1 from unified.customer_links as l where l.valid_to is null and {same})"
         )
@@ -415,9 +376,13 @@ def _write_links(connection: sa.Connection, links: Iterable[Link]) -> int:
     return max(closed.rowcount, 0) + max(opened.rowcount, 0)
 
 
-def _insert(
-    connection: sa.Connection, schema: str, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
-) -> None:
-    if rows:
-        arrays = [pa.array(values) for values in zip(*rows, strict=True)]
-        insert(connection, schema, table, pa.table(arrays, names=list(columns)))
+def _temporary(connection: sa.Connection, name: str, columns: Mapping[str, str], rows: Mapping[str, Any]) -> None:
+    declared = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    connection.execute(verbatim(f"drop table if exists {name}"))
+    connection.execute(verbatim(f"create temporary table {name} ({declared})"))
+    _insert(connection, "", name, {column: rows[column] for column in columns})
+
+
+def _insert(connection: sa.Connection, schema: str, table: str, rows: Mapping[str, Any]) -> None:
+    arrays = {name: pa.array(values, from_pandas=True) for name, values in rows.items()}
+    insert(connection, schema, table, pa.table(arrays))

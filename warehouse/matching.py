@@ -36,11 +36,13 @@ Places = NDArray[np.int64]
 class Matches:
     """By place in the table of records.
 
+    head: of each record the first one that is the same company.
     links: record, target (an earlier one that is the same company), method, score, evidence (in words).
     candidates: record, target, score, evidence: pairs that wait for a person.
     ambiguous: record, method: for which a step named several companies.
     """
 
+    head: Places
     links: pd.DataFrame
     candidates: pd.DataFrame
     ambiguous: pd.DataFrame
@@ -93,7 +95,7 @@ class _Run:
     def matches(self) -> Matches:
         joined, waiting = _table(self.links, _LINK), _table(self.candidates, _CANDIDATE)
         apart = self.head[waiting["record"]] != self.head[waiting["target"]]
-        return Matches(joined, waiting[apart], _table(self.ambiguous, _AMBIGUOUS))
+        return Matches(self.head, joined, waiting[apart], _table(self.ambiguous, _AMBIGUOUS))
 
     # The steps ------------------------------------------------------------------------------------------------------
 
@@ -165,7 +167,7 @@ class _Run:
         """Name and country, where no domain speaks against it; of one kind only for a person to decide."""
         here = self._open(rank, self.records["name"].notna())
         earlier = self.records.index[(self.rank < rank) & self.records["name"].notna().to_numpy()]
-        pairs = _blocked(self.records["name"], here, earlier)
+        pairs = self._allowed(_blocked(self.records["name"], here, earlier))
         pairs = pairs.loc[self._at_one_place(pairs)]
         pairs["score"] = self._alike(pairs)
         pairs = pairs[pairs["score"] >= REVIEW]

@@ -90,6 +90,7 @@ class RawTable(Table):
     people: bool = False
 
 
+PAIR = ("left_tool", "left_type", "left_id", "right_tool", "right_type", "right_id")  # the key of a pair of records
 RAW_COLUMNS = (
     Column("extra", "json", "Every field of the vendor's record that no column holds, an object; null if none."),
     Column("_deleted_at", "timestamp", "When the record was deleted in its tool, or found to be gone; null while it lives."),
@@ -304,12 +305,39 @@ LEDGERS = (
         record_type text Type of the record.
         record_id text Id of the record.
         customer_id text The customer.
-        method text How it was found: declared_id, domain, or alone.
+        method text How it was found: override, declared_id, domain, contact_domain, name, or alone.
         score double How sure the method is, 0 to 1.
         decided_by text rule or person.
         evidence text What led to it, in words.
         valid_from timestamp From when on.
         valid_to timestamp Until when; null while it holds.
+    """,
+    ),
+    _table(
+        "unified",
+        "customer_merges",
+        "Customers that turned out to be another one, now and before. The id that stays is the older one.",
+        """
+        customer_id text The customer whose id is in use no more.
+        merged_into text The customer that it is part of.
+        valid_from timestamp When that was found out.
+        valid_to timestamp When they were parted again; null while they are one.
+    """,
+    ),
+    _table(
+        "unified",
+        "match_candidates",
+        "Pairs of records that may be one customer: a person has to say (fullpicture customers review).",
+        """
+        left_tool text Tool of the record that may belong to another one.
+        left_type text Type of that record.
+        left_id text Id of that record.
+        right_tool text Tool of the record that it may be the same company as.
+        right_type text Type of that other record.
+        right_id text Id of that other record.
+        score double How alike they are, 0 to 1.
+        evidence text What speaks for it, in words.
+        waiting_since timestamp When the pair was first found.
     """,
     ),
     _table(
@@ -381,6 +409,22 @@ DECISIONS = (
     """,
     ),
     _table(
+        "unified",
+        "match_overrides",
+        "What people decided about pairs of records. Never dropped; the last decision about a pair counts.",
+        """
+        left_tool text Tool of the one record.
+        left_type text Type of that record.
+        left_id text Id of that record.
+        right_tool text Tool of the other record.
+        right_type text Type of that other record.
+        right_id text Id of that other record.
+        decision text always (they are one customer) or never.
+        decided_at timestamp When it was decided (UTC).
+        decided_by text Who decided, by the name of their login.
+    """,
+    ),
+    _table(
         "sync",
         "erased",
         "Whom nobody must know any more, so that no sync brings them back. Never dropped.",
@@ -429,6 +473,15 @@ SETTINGS = (
     """),
     _table("settings", "shared_domains", "Domains that several companies share, beside the known free-mail ones.", """
         domain text Registrable domain.
+    """),
+    _table("settings", "match_overrides", "Pairs of records that are one customer, or two, whatever speaks against it.", """
+        left_tool text Tool of the one record.
+        left_type text Type of that record.
+        left_id text Id of that record.
+        right_tool text Tool of the other record.
+        right_type text Type of that other record.
+        right_id text Id of that other record.
+        decision text always (they are one customer) or never.
     """),
     _table("settings", "segments", "Bands of ARR, where no field gives the segment.", """
         segment text The segment.

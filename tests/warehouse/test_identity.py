@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -11,12 +11,13 @@ import pytest
 import sqlalchemy as sa
 
 from tests.warehouse.things import rows_of
-from warehouse import identity, migrate
-from warehouse.engine import Warehouse, verbatim
+from warehouse import hosts, identity, migrate
+from warehouse.engine import Warehouse, WarehouseError, verbatim
 
 ACME, ACME_15 = "001A0000007qHgkIAE", "001A0000007qHgk"  # both forms of one id, as the vendor's documentation pairs such
 BETA = "001B000000AAAAAIA4"
-COLUMNS = "tool text, record_type text, record_id text, host text, declared_tool text, declared_id text, deleted boolean"
+NAMES = ("tool", "record_type", "record_id", "name", "host", "country", "parent_id", "declared_tool", "declared_id")
+COLUMNS = ", ".join(f"{name} text" for name in NAMES) + ", deleted boolean"
 Resolve = Callable[..., dict[str, tuple[str, str]]]
 
 
@@ -51,30 +52,34 @@ def resolve(warehouse: Warehouse) -> Resolve:
     """Takes the records as they are on a night and returns each one's customer and method."""
     migrate.prepare(warehouse, [])
     with warehouse.begin("x") as connection:
-        connection.execute(verbatim(f"create table unified.records ({COLUMNS}, created_at timestamptz)"))
-        connection.execute(verbatim("create table unified.contact_domains (host text)"))
+        connection.execute(verbatim(f"create table unified.records ({COLUMNS})"))
+        connection.execute(
+            verbatim("create table unified.contact_domains (tool text, record_type text, record_id text, host text)")
+        )
         connection.execute(verbatim("create table unified.texts (tool text, record_type text, record_id text, text text)"))
         keys = "tool text, issue_id text, issue_key text, seen_at timestamptz"
         connection.execute(verbatim(f"create table unified.seen_keys ({keys})"))
         connection.execute(verbatim("insert into settings.internal_domains values ('ours.example')"))
         connection.execute(verbatim("insert into settings.shared_domains values ('shared.com')"))
     nights = iter(range(1000))
+    places = ", ".join(f":{name}" for name in NAMES)
 
-    def run(*records: dict[str, Any], texts: list[str] = []) -> dict[str, tuple[str, str]]:  # noqa: B006
+    def run(
+        *records: dict[str, Any], texts: Sequence[str] = (), people: Sequence[tuple[str, str, str, str]] = ()
+    ) -> dict[str, tuple[str, str]]:
         as_of = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=next(nights))
-        names = ("tool", "record_type", "record_id", "host", "declared_tool", "declared_id")
         with warehouse.begin("x") as connection:
             connection.execute(verbatim("delete from unified.records"))
             connection.execute(verbatim("delete from settings.clock"))
             connection.execute(sa.text("insert into settings.clock values (:at, '2026-03-01', 'UTC')"), {"at": as_of})
             for record in records:
-                values = {**dict.fromkeys(names), "deleted": False, **record}
+                values = {**dict.fromkeys(NAMES), "deleted": False, **record}
+                connection.execute(sa.text(f"insert into unified.records values ({places}, :deleted)"), values)
+            connection.execute(verbatim("delete from unified.contact_domains"))
+            for place in people:
                 connection.execute(
-                    sa.text(
-                        "insert into unified.records values (:tool, :record_type, :record_id, :host, :declared_tool,"
-                        " :declared_id, :deleted, null)"
-                    ),
-                    values,
+                    sa.text("insert into unified.contact_domains values (:a, :b, :c, :d)"),
+                    dict(zip("abcd", place, strict=True)),
                 )
             for number, text in enumerate(texts):
                 connection.execute(
@@ -100,7 +105,7 @@ def test_an_id_is_minted_from_its_anchor(resolve: Resolve) -> None:
 
 
 def test_records_of_one_type_in_two_tools_are_told_apart(resolve: Resolve) -> None:
-    """Only Salesforce's accounts are what other records are joined to."""
+    """A declared id is one of Salesforce's, a domain may be any earlier tool's."""
     pendo = usage_account("trial", host="acme.com")
     found = resolve(pendo, usage_account("acme", ACME), organization("7", "acme.com", "trial"), account(ACME))
 
@@ -108,7 +113,7 @@ def test_records_of_one_type_in_two_tools_are_told_apart(resolve: Resolve) -> No
         ACME: (minted("salesforce", "account", ACME), "alone"),
         "7": (minted("zendesk", "organization", "7"), "alone"),
         "acme": (minted("salesforce", "account", ACME), "declared_id"),
-        "trial": (minted("pendo", "account", "trial"), "alone"),
+        "trial": (minted("zendesk", "organization", "7"), "domain"),
     }
 
 
@@ -207,6 +212,80 @@ def test_a_link_that_changes_is_closed_and_the_next_one_opened(resolve: Resolve,
     assert rows_of(warehouse, query) == [("alone", day[0], day[2]), ("declared_id", day[2], None)]
 
 
+AT_ACME = [("zendesk", "organization", "7", "acme.com")]
+ALIKE = (account(ACME, "acme.com", name="Acme Robotics Ltd"), organization("7", "other.com", name="ACME ROBOTICS"))
+
+
+def test_the_weaker_ways_are_tried_when_the_stronger_lead_nowhere(resolve: Resolve) -> None:
+    named = account(ACME, "www.acme.com", name="Acme Robotics Ltd")
+    found = resolve(named, organization("7"), people=AT_ACME * 2)
+    assert found["7"] == (found[ACME][0], "contact_domain")
+    found = resolve(named, organization("7", name="ACME ROBOTICS"), people=AT_ACME)
+    assert found["7"] == (found[ACME][0], "name")
+    found = resolve(named, organization("7", name="acme.com"))
+    assert found["7"] == (found[ACME][0], "domain")
+
+
+def test_what_fits_several_stays_alone_and_says_so(resolve: Resolve, warehouse: Warehouse) -> None:
+    resolve(account(ACME, "acme.com", name="Acme"), account(BETA, "acme.com", name="Beta Foods"), organization("7", "acme.com"))
+    evidence = rows_of(warehouse, "select evidence from unified.customer_links where record_id = '7'")
+    assert evidence == [("its domain fits several customers",)]
+
+
+def candidates(warehouse: Warehouse) -> list[tuple[Any, ...]]:
+    return rows_of(warehouse, "select left_id, right_id, waiting_since from unified.match_candidates")
+
+
+def test_a_pair_waits_for_a_person_whose_word_then_counts_for_ever(resolve: Resolve, warehouse: Warehouse) -> None:
+    def say(decision: str) -> None:
+        with warehouse.begin("say") as connection:
+            identity.decide(connection, f"salesforce/account/{ACME}", "zendesk/organization/7", decision, "ann")
+
+    for _ in range(2):
+        found = resolve(*ALIKE)
+        assert found["7"][1] == "alone"
+        assert candidates(warehouse) == [("7", ACME, datetime(2026, 3, 1, tzinfo=UTC))]
+
+    say("always")
+    found = resolve(*ALIKE)
+    assert found["7"] == (found[ACME][0], "override")
+    assert candidates(warehouse) == []
+    link = "select score, decided_by, evidence from unified.customer_links where record_id = '7' and valid_to is null"
+    assert rows_of(warehouse, link) == [(1.0, "person", "somebody decided so")]
+
+    say("never")
+    found = resolve(*ALIKE[:1], ALIKE[1] | {"declared_tool": "salesforce", "declared_id": ACME})
+    assert found["7"][1] == "alone"
+    assert candidates(warehouse) == []
+
+    with warehouse.begin("the settings' word") as connection:
+        connection.execute(
+            verbatim(
+                "insert into settings.match_overrides"
+                f" values ('zendesk', 'organization', '7', 'salesforce', 'account', '{ACME}', 'always')"
+            )
+        )
+    found = resolve(*ALIKE)
+    assert found["7"] == (found[ACME][0], "override")
+
+
+def test_nobody_can_decide_about_a_record_that_is_not_there(resolve: Resolve, warehouse: Warehouse) -> None:
+    resolve(*ALIKE)
+    for wrong in ("zendesk/organization/8", "7", ""):
+        with pytest.raises(WarehouseError, match=r"There is no record .*: name it as tool/type/id"), warehouse.begin("x") as on:
+            identity.decide(on, wrong, f"salesforce/account/{ACME}", "always", "ann")
+
+
+def test_what_became_one_and_was_parted_again_is_kept(resolve: Resolve, warehouse: Warehouse) -> None:
+    resolve(account(ACME, "acme.com"), organization("7"))
+    resolve(account(ACME, "acme.com"), organization("7", "acme.com"))
+    resolve(account(ACME, "acme.com"), organization("7", "beta.com"))
+
+    kept = rows_of(warehouse, "select customer_id, merged_into, valid_from, valid_to from unified.customer_merges")
+    merged, stays = minted("zendesk", "organization", "7"), minted("salesforce", "account", ACME)
+    assert kept == [(merged, stays, datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC))]
+
+
 def test_keys_of_issues_are_found_in_texts(resolve: Resolve, warehouse: Warehouse) -> None:
     resolve(
         texts=[
@@ -235,7 +314,7 @@ def test_keys_of_issues_are_found_in_texts(resolve: Resolve, warehouse: Warehous
     ],
 )
 def test_the_registrable_part_of_a_host(host: str, domain: str | None) -> None:
-    assert identity.registrable(host) == domain
+    assert hosts.registrable(host) == domain
 
 
 def test_what_has_not_changed_is_not_resolved_again_but_another_setting_is(resolve: Resolve, warehouse: Warehouse) -> None:

@@ -2,62 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from tests.truth.hard_cases import HardCases, generate
+from tests import prepared
+from tests.truth.hard_cases import generate
 from tests.truth.scores import rates, sum_of, tally
-from warehouse import identity, matching
+from tests.warehouse.resolving import put, resolved
+from warehouse import matching
+from warehouse.engine import Warehouse
 from warehouse.matching import Matches
 
 RANKS = {"salesforce": 0, "zendesk": 1, "pendo": 2, "jira": 3}
 
 
-def own(hosts: pd.Series, shared: tuple[str, ...]) -> pd.Series:
-    """The registrable domains of hosts, as far as they can be a company's own."""
-    domains = {host: identity.registrable(host) for host in hosts.dropna().unique()}
-    kept = {host: domain for host, domain in domains.items() if domain not in {*identity.FREE_MAIL, *shared}}
-    return hosts.map(kept).astype(object).where(lambda found: found.notna(), None)
-
-
-def matched(cases: HardCases) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The links and the candidates of the living records, as the scores want them."""
-    records = cases.records[~cases.records["deleted"]].assign(rank=lambda rows: rows["tool"].map(RANKS))
-    records = records.sort_values(["rank", "record_id"]).reset_index(drop=True)
-    address = records["name"].where(records["name"].str.fullmatch(r"(?i)\s*[a-z0-9-]+(\.[a-z0-9-]+)+\s*").fillna(False))
-    records["domain"] = own(records["host"].fillna(address.str.strip().str.lower()), cases.shared_domains)
-    key = ["tool", "record_type", "record_id"]
-    places = pd.Series(records.index, index=pd.MultiIndex.from_frame(records[key]))
-    people = cases.contact_domains.assign(domain=own(cases.contact_domains["host"], cases.shared_domains))
-    people["record"] = places.reindex(pd.MultiIndex.from_frame(people[key])).to_numpy()
-    people = people.dropna(subset=["record"]).astype({"record": int})
-    contacts = people.groupby(["record", "domain"], dropna=False)["person_id"].nunique().rename("people").reset_index()
-    found = matching.match(records, contacts)
-    links = records[key].assign(customer_id=records.index, method="alone")
-    for record, target, method in found.links[["record", "target", "method"]].itertuples(index=False):
-        links.loc[record, "method"] = method
-        links.loc[record, "customer_id"] = target
-    links["customer_id"] = _heads(links["customer_id"])
-    sides = {"left": "record", "right": "target"}
-    named = {"tool": "tool", "type": "record_type", "id": "record_id"}
-    candidates = {
-        f"{side}_{part}": records[column].to_numpy()[found.candidates[place].astype(int)]
-        for side, place in sides.items()
-        for part, column in named.items()
-    }
-    return links, pd.DataFrame(candidates)
-
-
-def _heads(target: pd.Series) -> pd.Series:
-    while not (further := target.map(target)).equals(target):
-        target = further
-    return target
-
-
-def test_hard_cases_are_told_apart_and_put_together() -> None:
-    tallies = [tally(cases, *matched(cases)) for cases in (generate(1500, 11), generate(1500, 12))]
+def test_hard_cases_are_told_apart_and_put_together(tmp_path: Path) -> None:
+    tallies = []
+    for seed in (11, 12):
+        cases = generate(1500, seed)
+        warehouse = Warehouse(prepared.file(tmp_path / f"{seed}.duckdb"), tmp_path)
+        put(warehouse, cases)
+        tallies.append(tally(cases, *resolved(warehouse)))
     found = rates(sum_of(tallies)).loc["all"]
     assert found["precision_by_arr"] >= 0.99
     assert found["precision"] >= 0.985

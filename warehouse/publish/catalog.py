@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from warehouse import history, models
-from warehouse.schema import DECISIONS, LEDGERS, Column
+from warehouse.schema import DECISIONS, LEDGERS, PAIR, Column
 
 _KEYS = {
     "customer_links": ("tool", "record_type", "record_id", "valid_from"),
+    "customer_merges": ("customer_id", "valid_from"),
     "gaps": ("gap_id",),
     "gap_events": ("gap_id", "event", "happened_at"),
     "gap_decisions": ("gap_id", "decided_at"),
+    "match_candidates": PAIR,
+    "match_overrides": (*PAIR, "decided_at"),
     "tables": ("table_name",),
 }
 

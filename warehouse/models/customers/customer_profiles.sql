@@ -13,8 +13,8 @@
 -- parent_customer_id text: The customer that this one belongs to, by the accounts' parents.
 -- salesforce_accounts integer: Salesforce accounts that are this customer.
 -- zendesk_organizations integer: Zendesk organizations that are this customer.
--- identity_method text: How its records were found to be one: the least sure of declared_id and domain; alone for one
---   record.
+-- identity_method text: How its records were found to be one: the least sure of override, declared_id, domain,
+--   contact_domain and name; alone for one record.
 -- identity_score double: How sure that is, 0 to 1; null for one record.
 -- first_seen_at timestamp: When its first record was created in any tool (UTC).
 -- url text: Address of the record that the name is from; null in Pendo.

@@ -11,7 +11,8 @@
 -- owner_id text: Person in the same tool who owns the record.
 -- segment text: Segment, from the field that the settings name.
 -- arr decimal: Annual recurring revenue in the reporting currency, from the field that the settings name.
--- method text: How the record was found to be this customer's: declared_id, domain, or alone.
+-- method text: How the record was found to be this customer's: override, declared_id, domain, contact_domain, name, or
+--   alone.
 -- score double: How sure that is, 0 to 1.
 -- created_at timestamp: When the record was created (UTC), in Pendo when somebody of it was first seen.
 -- url text: Address of the record in its tool; null in Pendo.
