@@ -142,7 +142,7 @@ class _Run:
         exact = self.records["declared_tool"] + "/" + told
         pairs = pd.concat([_pairs(wanted[here], known), _pairs(exact[here], known)]).drop_duplicates(ignore_index=True)
         left, right = self.domain[pairs["record"]].to_numpy(), self.domain[pairs["target"]].to_numpy()
-        elsewhere = np.isin(left.astype(str), self.domain[self.rank < rank].dropna().astype(str))
+        elsewhere = pd.Series(left).isin(self.domain[self.rank < rank].dropna()).to_numpy()
         contradicted = pd.notna(left) & pd.notna(right) & (left != right) & elsewhere
         contradicted &= self._alike(pairs) < REVIEW  # what has another name as well is somebody's mistake: the domain decides
         pairs = pairs.loc[~contradicted]
