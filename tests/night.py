@@ -68,10 +68,10 @@ class Company:
 
     def night_of_jobs(self) -> None:
         settings.put(self.environment)
-        runs.prepare_home(settings.load())
+        home = runs.prepare_home(settings.load())
         with self._opened():
             for job in (*(f"sync_{tool.name}" for tool in settings.load().connected), "refresh"):
-                outcome = runs.execute(job)
+                outcome = runs.execute(job, home)
                 assert outcome.succeeded, outcome.failures
 
     def sync(self, tools: Sequence[str] = ()) -> dict[str, TableReport]:

@@ -23,8 +23,8 @@ def main(what: str, home: str, share: str, nights: str) -> None:
     elif what == "night":
         large.night(current.warehouse(), int(nights), float(share))
     else:
-        runs.prepare_home(current)
-        outcome = runs.execute("refresh")
+        home = runs.prepare_home(current)
+        outcome = runs.execute("refresh", home)
         assert outcome.succeeded, outcome.failures
         built = [table.name for table in outcome.tables if "dagster/column_lineage" in table.metadata]
         unchanged = [table.name for table in outcome.tables if table.metadata.get("unchanged")]
