@@ -134,11 +134,13 @@ def _keep(decisions: Iterator[Decided] | list[Decided]) -> None:
 
     kept, current = 0, settings.load()
     warehouse = prepared(current)
-    for left, right, decision in decisions:  # each by itself: whoever is interrupted has said what he has said
-        with warehouse.begin("decide about a pair of records") as connection:
-            identity.decide(connection, left, right, decision, getpass.getuser())
-        kept += 1
-    if kept:
-        with spinner("Publishing"), warehouse.hold("publish what was decided"):
-            published.publish(current, warehouse)
+    try:
+        for left, right, decision in decisions:  # each by itself: whoever is interrupted has said what he has said
+            with warehouse.begin("decide about a pair of records") as connection:
+                identity.decide(connection, left, right, decision, getpass.getuser())
+            kept += 1
+    finally:
+        if kept:
+            with spinner("Publishing"), warehouse.hold("publish what was decided"):
+                published.publish(current, warehouse)
     out.print(f"{kept} decided. The next refresh goes by it: fullpicture refresh." if kept else "Nothing was decided.")

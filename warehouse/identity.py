@@ -181,8 +181,8 @@ def _states(connection: sa.Connection) -> str:
         "settings.internal_domains": ("domain",),
         "settings.shared_domains": ("domain",),
     }
-    files = (module.__file__ or "" for module in (hosts, matching, names))
-    code = sha256(b"".join(Path(file).read_bytes() for file in (__file__, *files))).hexdigest()
+    files = [Path(module.__file__ or "") for module in (hosts, matching, names)]
+    code = sha256(b"".join(file.read_bytes() for file in (Path(__file__), *files, names.WORDS))).hexdigest()
     return json.dumps([code, versions.states(connection, reads)])
 
 

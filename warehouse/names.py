@@ -31,6 +31,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Texts = NDArray[np.object_]
 
+WORDS = HOUSE / "names.yaml"
 LONGEST = 200  # characters of a name that count; the rest of a longer one is no name
 MOST_WORDS = 16
 PAIRS_AT_ONCE = 100_000  # bounds the memory: about 3,000 bytes a pair
@@ -191,7 +192,7 @@ class _Lexicon:
 
 @cache
 def _lexicon() -> _Lexicon:
-    told = yaml.safe_load((HOUSE / "names.yaml").read_text(encoding="utf-8"))
+    told = yaml.safe_load(WORDS.read_text(encoding="utf-8"))
     marks = {family: f"zz{family}" for family in told["legal"]}
     legal = {form: marks[family] for family, forms in told["legal"].items() for form in forms}
     for _, words in cleanco.prepare_default_terms():

@@ -104,6 +104,15 @@ def _table(schema: str, name: str, description: str, columns: str) -> Table:
     return Table(schema, name, description, tuple(Column(n, t, d) for n, t, d in rows))  # type: ignore[arg-type]
 
 
+_DECIDED = """
+        left_tool text Tool of the one record.
+        left_type text Type of that record.
+        left_id text Id of that record.
+        right_tool text Tool of the other record.
+        right_type text Type of that other record.
+        right_id text Id of that other record.
+        decision text always (they are one customer) or never."""
+
 SYNC = (
     _table(
         "sync",
@@ -412,14 +421,8 @@ DECISIONS = (
         "unified",
         "match_overrides",
         "What people decided about pairs of records. Never dropped; the last decision about a pair counts.",
-        """
-        left_tool text Tool of the one record.
-        left_type text Type of that record.
-        left_id text Id of that record.
-        right_tool text Tool of the other record.
-        right_type text Type of that other record.
-        right_id text Id of that other record.
-        decision text always (they are one customer) or never.
+        _DECIDED
+        + """
         decided_at timestamp When it was decided (UTC).
         decided_by text Who decided, by the name of their login.
     """,
@@ -474,15 +477,7 @@ SETTINGS = (
     _table("settings", "shared_domains", "Domains that several companies share, beside the known free-mail ones.", """
         domain text Registrable domain.
     """),
-    _table("settings", "match_overrides", "Pairs of records that are one customer, or two, whatever speaks against it.", """
-        left_tool text Tool of the one record.
-        left_type text Type of that record.
-        left_id text Id of that record.
-        right_tool text Tool of the other record.
-        right_type text Type of that other record.
-        right_id text Id of that other record.
-        decision text always (they are one customer) or never.
-    """),
+    _table("settings", "match_overrides", "Pairs of records that are always one customer, or never.", _DECIDED),
     _table("settings", "segments", "Bands of ARR, where no field gives the segment.", """
         segment text The segment.
         arr_from decimal Lowest ARR of the band.

@@ -106,3 +106,11 @@ def test_a_file_that_says_nothing_is_told_in_one_line(ours: Company, tmp_path: P
         assert message in said.stderr
         assert len(said.stderr.splitlines()) == 1
     assert ours.rows("unified.match_overrides") == []
+
+    run("--to", str(tmp_path / "pairs.csv"))
+    with (tmp_path / "pairs.csv").open(newline="") as opened:
+        first = next(iter(csv.DictReader(opened)))
+    text = f"left,right,decision\n{first['left']},{first['right']},never\nzendesk/organization/1,{first['right']},never\n"
+    (tmp_path / "pairs.csv").write_text(text)
+    assert "There is no record zendesk/organization/1" in run("--from", str(tmp_path / "pairs.csv")).stderr
+    assert "1 pairs wait" in run().stdout  # what stands above the mistake is decided, and asked for no more

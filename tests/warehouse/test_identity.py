@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from tests.warehouse.things import rows_of
-from warehouse import hosts, identity, migrate
+from warehouse import hosts, identity, migrate, names
 from warehouse.engine import Warehouse, WarehouseError, verbatim
 
 ACME, ACME_15 = "001A0000007qHgkIAE", "001A0000007qHgk"  # both forms of one id, as the vendor's documentation pairs such
@@ -315,6 +316,20 @@ def test_keys_of_issues_are_found_in_texts(resolve: Resolve, warehouse: Warehous
 )
 def test_the_registrable_part_of_a_host(host: str, domain: str | None) -> None:
     assert hosts.registrable(host) == domain
+
+
+def test_other_words_of_names_resolve_everything_again(
+    resolve: Resolve, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve(account(ACME, "acme.com"))
+    with warehouse.begin("a test takes away what only resolving writes") as connection:
+        connection.execute(verbatim("delete from sync.domains"))
+    (tmp_path / "names.yaml").write_text(names.WORDS.read_text(encoding="utf-8") + "# another word\n", encoding="utf-8")
+    monkeypatch.setattr(names, "WORDS", tmp_path / "names.yaml")
+
+    resolve(account(ACME, "acme.com"))
+
+    assert rows_of(warehouse, "select host from sync.domains") == [("acme.com",)]
 
 
 def test_what_has_not_changed_is_not_resolved_again_but_another_setting_is(resolve: Resolve, warehouse: Warehouse) -> None:
