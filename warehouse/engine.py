@@ -14,7 +14,6 @@ import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
@@ -30,6 +29,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
 from warehouse import checkpoint
+from warehouse.troubles import BEFALLEN, befell, cannot_open, shown
+from warehouse.troubles import WarehouseError as WarehouseError  # which whoever opens a warehouse catches
 
 Dialect = Literal["duckdb", "postgresql"]
 _SECRET = {"password", "sslpassword", "passfile", "service", "servicefile"}
@@ -38,15 +39,6 @@ _SECRET = {"password", "sslpassword", "passfile", "service", "servicefile"}
 _FRUGAL = "set threads = 1; set max_vacuum_tasks = 0"
 _BATCH = 20_000  # rows that are handed over at a time
 MEMORY_LIMIT = "4GB"  # DuckDB's own default is 80 % of the machine, which the tools beside it need too
-
-
-class WarehouseError(Exception):
-    """What keeps the warehouse from being used, in one line that says what to do; never holds a password. `transient`: trying
-    again can help."""
-
-    def __init__(self, message: str, *, transient: bool = False) -> None:
-        super().__init__(message)
-        self.transient = transient
 
 
 class Bulk(Protocol):
@@ -162,7 +154,7 @@ class Warehouse:
         try:
             self._file.put_right()
         except OSError as error:
-            raise _cannot_open(self.url, error) from None
+            raise cannot_open(self.url, error) from None
         try:
             with self._connect() as self._idle:
                 yield
@@ -216,14 +208,11 @@ class Warehouse:
         """Tells what befell the database, and is no fault of a statement, in one line that says what to do."""
         try:
             yield
-        except _BEFALLEN as error:
-            said = _first_line(self.url, error)
-            trouble = next((each for each in _TROUBLES if each.sign.search(said)), None)
-            if trouble is None:
+        except BEFALLEN as error:
+            told = befell(self.url, error)
+            if told is None:
                 raise
-            raise WarehouseError(
-                f"The warehouse {shown(self.url)} {trouble.what}: {said}. {trouble.advice}", transient=trouble.transient
-            ) from None
+            raise told from None
 
     @contextmanager
     def _taken(self) -> Iterator[sa.Connection]:
@@ -257,7 +246,7 @@ class Warehouse:
             except Exception as error:
                 holder = _foreign_holder(str(error))
                 if holder is None:
-                    raise _cannot_open(self.url, error) from None
+                    raise cannot_open(self.url, error) from None
                 if time.monotonic() > deadline:
                     raise WarehouseError(_held_by(holder, self.wait_seconds)) from None
                 time.sleep(0.2)
@@ -275,7 +264,7 @@ class Warehouse:
         try:
             connection = self._first_adbc.adbc_clone()
         except adbc_driver_manager.Error as error:
-            raise _cannot_open(self.url, error) from None
+            raise cannot_open(self.url, error) from None
         try:
             with connection.cursor() as cursor:
                 cursor.execute("set timezone = 'UTC'")
@@ -521,92 +510,6 @@ def _parse(url: str) -> URL:
     if backend == "duckdb" and (not parsed.database or parsed.database == ":memory:"):
         raise WarehouseError(f"WAREHOUSE_URL names no file; a warehouse in memory would lose everything. {expected}")
     return parsed
-
-
-def shown(url: URL) -> str:
-    """A database's address as it may be shown: no password, and nothing of what stands behind a question mark."""
-    return url.set(query={}).render_as_string(hide_password=True)
-
-
-@dataclass(frozen=True)
-class _Trouble:
-    """What can befall any database at any moment: how the drivers tell it, and what helps."""
-
-    sign: re.Pattern[str]
-    what: str
-    advice: str
-    transient: bool = False
-
-
-# Not what drivers raise for a statement or a value, which they quote.
-_BEFALLEN = (
-    sa.exc.OperationalError,
-    sa.exc.InternalError,
-    sa.exc.InterfaceError,
-    duckdb.OperationalError,
-    duckdb.InternalError,
-    duckdb.FatalException,
-    adbc_driver_manager.OperationalError,
-    adbc_driver_manager.InternalError,
-)
-_TROUBLES = (
-    _Trouble(
-        re.compile(
-            "No space left|File too large|Disk quota|could not extend file|failed to offload|max_temp_directory_size", re.I
-        ),
-        "has no room left",
-        "Make room, and run this again: what had been committed stands.",
-    ),
-    _Trouble(
-        re.compile("Out of Memory|out of memory|out of shared memory"),
-        "needs more memory",
-        "End what else runs beside it, and run this again: what had been committed stands.",
-    ),
-    _Trouble(
-        re.compile(
-            "connection.*(closed|reset|refused|lost|terminat|abort)|(closed|terminating|no|lost).*connection|EOF detected|"
-            "database system is (shutting down|starting up|in recovery|not yet)|Broken pipe|receive data",
-            re.I,
-        ),
-        "has ended the connection",
-        "Look whether the database runs, and run this again: what had been committed stands.",
-        transient=True,
-    ),
-    _Trouble(
-        re.compile("lock timeout"),
-        "is held by another program's transaction",
-        "End that program, or the session that pg_stat_activity shows as idle in transaction, and run this again.",
-        transient=True,
-    ),
-    _Trouble(
-        re.compile("read-only|Permission denied|Operation not permitted", re.I),
-        "cannot be written",
-        "Give this user the right to write it, or name another place (FULLPICTURE_HOME, WAREHOUSE_URL).",
-    ),
-    _Trouble(
-        re.compile(
-            "not a valid DuckDB|corrupt|checksum|Serialization|invalid page|could not read block|has been invalidated", re.I
-        ),
-        "is damaged",
-        "End every process that uses it and try once more; if it stays so, move it away and bring back the last backup with "
-        "fullpicture restore.",
-    ),
-)
-
-
-def _first_line(url: URL, error: Exception) -> str:
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    if url.password:
-        first = first.replace(str(url.password), "***")
-    return re.sub(r"^\(\S+\)\s*", "", first).rstrip(".")  # SQLAlchemy puts the driver's class in front
-
-
-def _cannot_open(url: URL, error: Exception) -> WarehouseError:
-    said = _first_line(url, error)
-    trouble = next((each for each in _TROUBLES if each.sign.search(said)), None)
-    advice = trouble.advice if trouble and not trouble.transient else "Check WAREHOUSE_URL and that the database runs."
-    transient = trouble is not None and trouble.transient
-    return WarehouseError(f"The warehouse {shown(url)} cannot be opened: {said}. {advice}", transient=transient)
 
 
 def _make(folder: Path) -> None:
