@@ -24,7 +24,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from warehouse import hosts, matching, names, versions
+from warehouse import hosts, matching, name_words, names, versions
 from warehouse.engine import WarehouseError, frame, insert, verbatim
 from warehouse.schema import PAIR
 
@@ -181,8 +181,8 @@ def _states(connection: sa.Connection) -> str:
         "settings.internal_domains": ("domain",),
         "settings.shared_domains": ("domain",),
     }
-    files = [Path(module.__file__ or "") for module in (hosts, matching, names)]
-    code = sha256(b"".join(file.read_bytes() for file in (Path(__file__), *files, names.WORDS))).hexdigest()
+    files = [Path(module.__file__ or "") for module in (hosts, matching, name_words, names)]
+    code = sha256(b"".join(file.read_bytes() for file in (Path(__file__), *files, name_words.WORDS))).hexdigest()
     return json.dumps([code, versions.states(connection, reads)])
 
 

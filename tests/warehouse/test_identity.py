@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.warehouse.things import rows_of
-from warehouse import hosts, identity, migrate, names
+from warehouse import hosts, identity, migrate, name_words
 from warehouse.engine import Warehouse, WarehouseError, verbatim
 
 ACME, ACME_15 = "001A0000007qHgkIAE", "001A0000007qHgk"  # both forms of one id, as the vendor's documentation pairs such
@@ -324,8 +324,8 @@ def test_other_words_of_names_resolve_everything_again(
     resolve(account(ACME, "acme.com"))
     with warehouse.begin("a test takes away what only resolving writes") as connection:
         connection.execute(verbatim("delete from sync.domains"))
-    (tmp_path / "names.yaml").write_text(names.WORDS.read_text(encoding="utf-8") + "# another word\n", encoding="utf-8")
-    monkeypatch.setattr(names, "WORDS", tmp_path / "names.yaml")
+    (tmp_path / "names.yaml").write_text(name_words.WORDS.read_text(encoding="utf-8") + "# another word\n", encoding="utf-8")
+    monkeypatch.setattr(name_words, "WORDS", tmp_path / "names.yaml")
 
     resolve(account(ACME, "acme.com"))
 
